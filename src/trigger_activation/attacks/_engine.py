@@ -1,0 +1,132 @@
+"""The iterative engine that all attacks share (paper, Eq. 2-4).
+
+An attack is a start, a gradient rule and a momentum; what differs between attacks is which of these it replaces.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from trigger_activation.errors import UserError
+from trigger_activation.lazy import functional, torch
+from trigger_activation.parameters import Parameters, PixelFraction
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor, nn
+
+GradientRule = Callable[["Tensor"], "Tensor"]
+"""Current adversarial images (B, 3, H, W) -> the direction to ascend, of the same shape."""
+
+
+class Attack(Parameters):
+    """An untargeted attack under an l-infinity budget in the pixel range [0, 1]."""
+
+    eps: PixelFraction
+
+    @abstractmethod
+    def perturb(self, network: nn.Module, images: Tensor, labels: Tensor, generator: Generator) -> Tensor:
+        """Adversarial images for one batch.
+
+        Args:
+            network: maps [0, 1] images to logits; left in the state it came in.
+            images: (B, 3, H, W), float, in [0, 1].
+            labels: (B,), the true classes.
+            generator: source of all randomness, on the images' device.
+
+        Returns:
+            (B, 3, H, W) in [0, 1], nowhere further than ``eps`` from ``images``.
+
+        Raises:
+            UserError: images outside [0, 1] or not float, labels that the network has no class for, or a network
+                that returns NaN.
+        """
+
+
+class IterativeAttack(Attack):
+    """Signed steps along a gradient rule, projected to the budget and to the pixel range after each."""
+
+    steps: Annotated[int, Field(gt=0)]
+    step_size: PixelFraction | Literal["eps/steps"] = "eps/steps"
+    momentum: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the accumulated gradient, mu in MI-FGSM."""
+
+    def start(self, images: Tensor, generator: Generator) -> Tensor:  # noqa: ARG002
+        """The first iterate, before projection; here the images themselves."""
+        return images
+
+    def gradient_rule(
+        self,
+        network: nn.Module,
+        images: Tensor,  # noqa: ARG002
+        labels: Tensor,
+        generator: Generator,  # noqa: ARG002
+    ) -> GradientRule:
+        """What to ascend at each iterate of one batch; here the gradient of the cross entropy."""
+        return lambda adversarial: input_gradient(network, adversarial, labels)
+
+    def perturb(self, network: nn.Module, images: Tensor, labels: Tensor, generator: Generator) -> Tensor:
+        """See :meth:`Attack.perturb`."""
+        from trigger_activation.networks._modes import frozen
+
+        check_images(images)
+        lower, upper = (images - float(self.eps)).clamp_(min=0), (images + float(self.eps)).clamp_(max=1)
+        with frozen(network):
+            check_labels(network, images, labels)
+            rule = self.gradient_rule(network, images, labels, generator)
+            adversarial = self.start(images, generator).clamp(lower, upper)
+            velocity = torch.zeros_like(images)
+            for _ in range(self.steps):
+                velocity = self.accumulate(velocity, rule(adversarial))
+                adversarial = adversarial.add(velocity.sign(), alpha=self.alpha).clamp_(lower, upper)
+        check_result(adversarial)
+        return adversarial
+
+    def accumulate(self, velocity: Tensor, gradient: Tensor) -> Tensor:
+        """The next momentum, each image's gradient scaled to mean magnitude 1; zero gradients add nothing."""
+        if self.momentum == 0:
+            return gradient
+        magnitude = gradient.abs().mean(dim=(1, 2, 3), keepdim=True)
+        return velocity.mul_(self.momentum).add_(gradient / magnitude.clamp_(min=torch.finfo(gradient.dtype).tiny))
+
+    @property
+    def alpha(self) -> float:
+        """The step size in the pixel range."""
+        size = self.eps / self.steps if self.step_size == "eps/steps" else self.step_size
+        return float(size)
+
+
+def input_gradient(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    """Gradient of the summed cross entropy, so that one image's gradient does not depend on the others."""
+    images = images.detach().requires_grad_()
+    loss = functional.cross_entropy(network(images), labels, reduction="sum")
+    return torch.autograd.grad(loss, images)[0]
+
+
+def check_images(images: Tensor) -> None:
+    """Raise a ``UserError`` unless the images are float and in [0, 1]."""
+    if not images.is_floating_point():
+        raise UserError(f"attacks take float images in [0, 1], not {images.dtype}: divide uint8 images by 255")
+    if images.numel() and not (images.min() >= 0 and images.max() <= 1):
+        low, high = float(images.min()), float(images.max())
+        raise UserError(f"attacks take images in [0, 1], but these span [{low:g}, {high:g}]: rescale them")
+
+
+def check_labels(network: nn.Module, images: Tensor, labels: Tensor) -> None:
+    """Raise a ``UserError`` unless the network has a class for every label."""
+    with torch.no_grad():
+        classes = network(images[:1]).shape[1]
+    if labels.numel() and not (labels.min() >= 0 and labels.max() < classes):
+        raise UserError(
+            f"labels span [{int(labels.min())}, {int(labels.max())}], but the network has {classes} classes: "
+            "check that network and data set belong together"
+        )
+
+
+def check_result(adversarial: Tensor) -> None:
+    """Raise a ``UserError`` if a NaN gradient reached the images."""
+    if not torch.isfinite(adversarial).all():
+        raise UserError("the network returned NaN while it was attacked: train it again, or check its weights")

@@ -1,0 +1,1 @@
+"""Evaluation: predictions, Eq. 5-7, studies of triggers."""

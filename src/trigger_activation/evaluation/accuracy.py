@@ -1,0 +1,63 @@
+"""Transfer robustness (paper, Eq. 5-7) and its uncertainty."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from trigger_activation.training.data import to_float
+
+
+def predict(network: nn.Module, images: Tensor, batch_size: int) -> Tensor:
+    """Predicted classes (N,) of uint8 images (N, H, W, 3); the network is in evaluation mode."""
+    with torch.no_grad():
+        batches = [network(to_float(batch)).argmax(dim=1) for batch in images.split(batch_size)]
+    return torch.cat(batches)
+
+
+@dataclass(frozen=True)
+class PairMean:
+    """A mean over (seed, victim, surrogate) triples, in percent."""
+
+    mean: float
+    per_seed: list[float]
+    standard_deviation: float | None
+    """Over victim seeds (n - 1); None for one seed."""
+    bootstrap: list[float]
+    """Means over resampled images."""
+
+
+def pair_mean(correct: NDArray[np.bool_], pairs: NDArray[np.bool_], resamples: NDArray[np.float64]) -> PairMean:
+    """Eq. 7 over chosen pairs.
+
+    Args:
+        correct: (seeds, T, S, N), whether victim t classifies image n of surrogate s correctly (Eq. 5).
+        pairs: (T, S), which pairs take part.
+        resamples: (R, N), weights of images in each bootstrap sample, each row summing to 1.
+    """
+    chosen = correct[:, pairs]
+    per_seed = 100 * chosen.mean(axis=(1, 2))
+    deviation = float(per_seed.std(ddof=1)) if len(per_seed) > 1 else None
+    bootstrap = 100 * resamples @ chosen.mean(axis=(0, 1))
+    return PairMean(float(per_seed.mean()), per_seed.tolist(), deviation, bootstrap.tolist())
+
+
+def all_pairs(victims: int, surrogates: int) -> NDArray[np.bool_]:
+    """Every (victim, surrogate) pair."""
+    return np.ones((victims, surrogates), dtype=bool)
+
+
+def off_diagonal(victims: Sequence[str], surrogates: Sequence[str]) -> NDArray[np.bool_]:
+    """Pairs of different architectures."""
+    return np.array([[victim != surrogate for surrogate in surrogates] for victim in victims])
+
+
+def bootstrap_weights(images: int, resamples: int, generator: np.random.Generator) -> NDArray[np.float64]:
+    """(resamples, images) weights of images drawn with replacement."""
+    uniform = np.full(images, 1 / images)
+    return generator.multinomial(images, uniform, size=resamples) / images

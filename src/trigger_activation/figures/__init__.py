@@ -1,0 +1,29 @@
+"""Figures: pure functions from a layout and measured cells to a matplotlib figure and a caption."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+
+from trigger_activation.figures import flip, triggers
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Cells = Sequence[dict[str, Any]]
+KINDS: Mapping[str, Callable[[Mapping[str, Any], Cells], tuple["Figure", str]]] = {
+    "flip": flip.build,
+    "triggers": triggers.build,
+}
+
+
+def draw(layout: Mapping[str, Any], cells: Cells) -> tuple[Figure, str]:
+    """A figure in the project's style, and its caption in Markdown."""
+    style = resources.files("trigger_activation.figures").joinpath("paper.mplstyle")
+    mpl.rcdefaults()
+    with resources.as_file(style) as path:
+        mpl.rcParams.update(mpl.rc_params_from_file(path, use_default_template=False))
+    return KINDS[layout["kind"]](layout, cells)

@@ -1,0 +1,50 @@
+"""Accuracy and loss while entries of the trigger are flipped (paper, Figure 2)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+
+def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> tuple[Figure, str]:
+    """Two panels over the flipped share: accuracy and mean cross entropy, with chance level."""
+    figure = Figure(figsize=(5.2, 2.1))
+    accuracy, loss = figure.subplots(1, 2)
+    slot = layout["slots"][0]
+    for cell in cells:
+        label = slot["paradigms"][cell["paradigm"]]
+        _curve(accuracy, cell["points"], "accuracy", label)
+        _curve(loss, cell["points"], "loss", label)
+    classes = slot["protocol"]["classes"]
+    accuracy.axhline(100 / classes, color="0.5", linestyle=":", linewidth=0.9, label="chance")
+    loss.axhline(math.log(classes), color="0.5", linestyle=":", linewidth=0.9, label=f"log {classes}")
+    accuracy.set(xlabel="flipped entries (%)", ylabel="accuracy (%)", ylim=(0, 100))
+    loss.set(xlabel="flipped entries (%)", ylabel="cross entropy")
+    for axes in (accuracy, loss):
+        axes.legend()
+    return figure, _caption(layout, cells)
+
+
+def _curve(axes: Axes, points: Sequence[dict[str, Any]], quantity: str, label: str) -> None:
+    """Mean over masks, and the band from the smallest to the largest."""
+    fractions = [100 * point["fraction"] for point in points]
+    values = np.array([point[quantity] for point in points])
+    (line,) = axes.plot(fractions, values.mean(axis=1), marker="o", label=label)
+    axes.fill_between(fractions, values.min(axis=1), values.max(axis=1), alpha=0.25, color=line.get_color(), lw=0)
+
+
+def _caption(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> str:
+    protocol = layout["slots"][0]["protocol"]
+    cell = cells[0]
+    masks = len(cell["points"][0]["accuracy"])
+    return (
+        f"**Figure {layout['number']}.** {layout['title']}: f(x + τ + δ), where δ is −τ with a random share of its entries "
+        f"flipped to +τ. At 0 % the trigger is cancelled and the network sees x; at 100 % it sees x + 2τ. "
+        f"{protocol['dataset']}, {protocol['networks'][cell['network']]}, {cell['images']:,} test images, mean over {masks} "
+        "random masks, the band from the lowest to the highest.\n"
+    )

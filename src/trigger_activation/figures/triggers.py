@@ -1,0 +1,43 @@
+"""Triggers as pictures (paper, Figure 3)."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+
+
+def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> tuple[Figure, str]:
+    """One row of pictures: a fixed trigger of the first network, then the other paradigms' of all networks."""
+    slot = layout["slots"][0]
+    networks = slot["protocol"]["networks"]
+    pictures = [
+        (f"{slot['paradigms'][cell['paradigm']]}\n{networks[trigger['network']]}", decode(trigger["picture"]))
+        for index, cell in enumerate(cells)
+        for trigger in _first_seed(cell)[: 1 if index == 0 else None]
+    ]
+    figure = Figure(figsize=(1.5 * len(pictures), 1.9))
+    for axes, (title, picture) in zip(np.ravel(figure.subplots(1, len(pictures))), pictures, strict=True):
+        axes.imshow(picture, interpolation="nearest")
+        axes.set_title(title)
+        axes.axis("off")
+    caption = (
+        f"**Figure {layout['number']}.** {layout['title']} on {slot['protocol']['dataset']}, drawn as 0.5 + τ / (2 max|τ|), "
+        "seed 0. A fixed trigger looks alike for every network, so one is shown.\n"
+    )
+    return figure, caption
+
+
+def _first_seed(cell: dict[str, Any]) -> list[dict[str, Any]]:
+    return [trigger for trigger in cell["triggers"] if trigger["seed"] == min(t["seed"] for t in cell["triggers"])]
+
+
+def decode(picture: str) -> NDArray[np.uint8]:
+    """A base64 PNG as (H, W, 3)."""
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))))

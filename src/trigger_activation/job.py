@@ -1,0 +1,145 @@
+"""What a stage works with: its spec, its verified inputs, its random streams, and the way it publishes results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from trigger_activation import seeds
+from trigger_activation.errors import UserError
+from trigger_activation.networks._deployed import DeployedNetwork
+from trigger_activation.provenance.environment import Stopwatch, code_state
+from trigger_activation.provenance.record import (
+    Record,
+    file_record,
+    hash_file,
+    is_json,
+    read_content,
+    read_record,
+    sidecar,
+    write_json_artifact,
+    write_record,
+)
+from trigger_activation.spec import InputReference, Spec
+from trigger_activation.storage.arrays import load_arrays, save_arrays
+from trigger_activation.storage.checkpoints import load_checkpoint
+
+IN_GIT = ("paper_tables/", "results/cells/")
+"""Artifacts that git tracks; their records hold nothing that differs between machines."""
+
+
+class Job:
+    """One execution of a stage."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.parameters: Mapping[str, Any] = spec.parameters
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._read: dict[str, str] = {}
+        self._stopwatch = Stopwatch()
+
+    def generator(self, stream: str) -> torch.Generator:
+        """The named random stream of this artifact."""
+        return seeds.torch_generator(self.spec.path, stream, self.device)
+
+    def records(self, role: str) -> list[Record]:
+        """The records of the inputs of one role, after comparing their bytes with what was recorded.
+
+        Raises:
+            UserError: an input is missing, damaged, or made by another recipe than the one planned.
+        """
+        return [self._verified(reference) for reference in self.spec.inputs[role]]
+
+    def arrays(self, record: Record, *names: str) -> dict[str, NDArray[Any]]:
+        """Named arrays of a verified input."""
+        return load_arrays(Path(record.path), names)
+
+    def images(self, record: Record, count: int | None = None) -> torch.Tensor:
+        """uint8 images (N, H, W, 3) of a verified input, on the device; the first ``count``.
+
+        Raises:
+            UserError: it has fewer.
+        """
+        images = load_arrays(Path(record.path), ("images",))["images"]
+        if count is not None and len(images) < count:
+            raise UserError(f"{record.path} has {len(images)} images, but evaluation.images asks for {count}: lower it")
+        return torch.from_numpy(images[:count]).to(self.device)
+
+    def labelled(self, role: str, count: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images and labels of a data set input, on the device."""
+        (record,) = self.records(role)
+        images = self.images(record, count)
+        labels = load_arrays(Path(record.path), ("labels",))["labels"]
+        return images, torch.from_numpy(labels[:count]).to(self.device)
+
+    def networks(self, role: str) -> list[DeployedNetwork]:
+        """The deployed networks of a role."""
+        return [load_checkpoint(Path(record.path), self.device) for record in self.records(role)]
+
+    def cells(self, role: str = "cells") -> list[dict[str, Any]]:
+        """The contents of JSON inputs."""
+        return [read_content(record.path) for record in self.records(role)]
+
+    def publish_arrays(self, arrays: Mapping[str, NDArray[Any]], checks: dict[str, Any]) -> None:
+        """Write the artifact as arrays, then its record."""
+        self.begin_writing()
+        save_arrays(Path(self.spec.path), arrays)
+        self.publish_record(checks)
+
+    def publish_json(self, content: dict[str, Any]) -> None:
+        """Write a JSON artifact with its record inside."""
+        write_json_artifact(Path(self.spec.path), content, self._record(self.spec.path, {}))
+
+    def publish_by_product(self, arrays: Mapping[str, NDArray[np.integer[Any]]]) -> None:
+        """Write the artifact's by-product as arrays, with a record of its own."""
+        (path,) = self.spec.by_products
+        sidecar(path).unlink(missing_ok=True)
+        save_arrays(Path(path), arrays)
+        record = self._record(path, {})
+        write_record(record.model_copy(update={"files": {path: file_record(Path(path))}}))
+
+    def begin_writing(self) -> None:
+        """Remove the old record, so that a killed job leaves no new bytes under an old one."""
+        sidecar(self.spec.path).unlink(missing_ok=True)
+
+    def publish_record(self, checks: dict[str, Any]) -> None:
+        """Write the sidecar of files that have been written."""
+        files = {path: file_record(Path(path)) for path in [self.spec.path, *self.spec.companions]}
+        write_record(self._record(self.spec.path, checks).model_copy(update={"files": files}))
+
+    def _record(self, path: str, checks: dict[str, Any]) -> Record:
+        return Record(
+            path=path,
+            kind=self.spec.kind,
+            recipe=self.spec.recipe,
+            parameters=self.spec.parameters,
+            versions=self.spec.versions,
+            inputs=self._read,
+            checks=checks,
+            environment=None if path.startswith(IN_GIT) else self._environment(),
+        )
+
+    def _environment(self) -> dict[str, Any]:
+        device = torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu"
+        return {**code_state(), "device": device, **self._stopwatch.reading()}
+
+    def _verified(self, reference: InputReference) -> Record:
+        path = reference.path
+        if not Path(path).exists():
+            raise UserError(f"{path}, an input of {self.spec.path}, is missing: ask Snakemake for it first")
+        record = read_record(path)
+        if record is None or record.path != path:
+            raise UserError(f"{path} has no provenance record of its own: delete it and run again")
+        if record.recipe != reference.recipe:
+            raise UserError(f"{path} was made by another recipe than {self.spec.path} needs: run Snakemake again")
+        if not is_json(path):
+            for name, file in record.files.items():
+                if hash_file(Path(name)) != file.sha256:
+                    raise UserError(f"{name} is damaged (its sha256 is not the recorded one): delete it and run again")
+        self._read[path] = record.sha256
+        return record

@@ -1,0 +1,25 @@
+"""Temporary states of networks: frozen for crafting, evaluation mode for measuring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import nn
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[nn.Module]:
+    """Evaluation mode and parameters without gradients; every module and parameter is as before afterwards."""
+    modes = [(module, module.training) for module in network.modules()]
+    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    network.eval()
+    for parameter in trainable:
+        parameter.requires_grad_(False)
+    try:
+        yield network
+    finally:
+        for module, training in modes:
+            module.training = training
+        for parameter in trainable:
+            parameter.requires_grad_(True)

@@ -1,0 +1,109 @@
+"""Artifacts and the graph they form."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from trigger_activation.errors import UserError
+
+Inputs = Mapping[str, tuple[str, ...]]
+"""Role -> paths of other artifacts."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One job's product: what it is made of, and the recipe that identifies it."""
+
+    path: str
+    kind: str
+    """Also the name of the stage function that makes it and of its rule."""
+    parameters: Mapping[str, Any]
+    versions: Mapping[str, int]
+    """Of the stage and of each algorithm in ``parameters``."""
+    inputs: Inputs
+    companions: tuple[str, ...] = ()
+    """Further files that the same job writes and that belong to the artifact."""
+    by_products: tuple[str, ...] = ()
+    """Files that the same job writes but that the artifact is complete without."""
+    obstacle: str | None = None
+    """Why it cannot be made yet, as a sentence."""
+    recipe: str = ""
+
+    @property
+    def input_paths(self) -> tuple[str, ...]:
+        """All inputs, in the order of their roles."""
+        return tuple(path for paths in self.inputs.values() for path in paths)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files without which the artifact is incomplete."""
+        return (self.path, *self.companions)
+
+
+def digest(content: Any) -> str:
+    """sha256 of a JSON value in canonical form."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass
+class Plan:
+    """All artifacts by path, and what each experiment asks for."""
+
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    targets: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Experiment -> table or figure name -> path of its artifact."""
+
+    def add(self, artifact: Artifact) -> str:
+        """Add an artifact whose inputs are there already; return its path.
+
+        The recipe covers the path (randomness derives from it), the parameters, the versions and the recipes of
+        the inputs: a Merkle tree over config alone.
+        """
+        recipe = digest(
+            {
+                "path": artifact.path,
+                "kind": artifact.kind,
+                "parameters": artifact.parameters,
+                "versions": artifact.versions,
+                "inputs": {
+                    role: [self.artifacts[path].recipe for path in paths]
+                    for role, paths in artifact.inputs.items()
+                },
+            }
+        )
+        known = self.artifacts.get(artifact.path)
+        if known is not None and known.recipe != recipe:
+            raise UserError(f"two different recipes claim {artifact.path}: rename one of the variants")
+        self.artifacts[artifact.path] = Artifact(**{**vars(artifact), "recipe": recipe})
+        return artifact.path
+
+    def __getitem__(self, path: str) -> Artifact:
+        try:
+            return self.artifacts[path]
+        except KeyError:
+            raise UserError(
+                f"{path} is in no experiment's plan: `trigact plan EXPERIMENT --full` lists what is, and a table "
+                "in config/tables can ask for more"
+            ) from None
+
+    def upstream(self, targets: Iterable[str]) -> Iterator[Artifact]:
+        """The targets and all they depend on, each once, inputs first."""
+        seen: set[str] = set()
+        stack = [(path, False) for path in reversed(list(targets))]
+        while stack:
+            path, inputs_done = stack.pop()
+            if inputs_done:
+                yield self[path]
+            elif path not in seen:
+                seen.add(path)
+                stack.append((path, True))
+                stack.extend((parent, False) for parent in reversed(self[path].input_paths))
+
+    def of_experiment(self, experiment: str) -> list[Artifact]:
+        """Everything that one experiment needs, inputs first."""
+        return list(self.upstream(self.targets[experiment].values()))

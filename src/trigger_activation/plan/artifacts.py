@@ -1,0 +1,228 @@
+"""Builders of the artifacts of one protocol: data set, checkpoint, TAE set, purified set, cell, measurement."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trigger_activation.config.schema import Config, Protocol
+from trigger_activation.errors import UserError
+from trigger_activation.networks import NETWORKS
+from trigger_activation.plan import paths
+from trigger_activation.plan.artifact import Artifact, Inputs, Plan
+from trigger_activation.plan.variants import Resolved, Variants
+
+CLEAN = "clean"
+STANDARD = "standard"
+
+STAGE_VERSIONS = {
+    "dataset": 1,
+    "checkpoint": 1,
+    "tae": 1,
+    "purified": 1,
+    "cell": 1,
+    "trigger": 1,
+    "flip": 1,
+    "table": 1,
+    "figure": 1,
+}
+"""Raised when a stage's shared code computes something else (see tests/unit/test_fingerprints.py)."""
+
+
+class ProtocolArtifacts:
+    """Adds one protocol's artifacts to a plan, each with all it depends on, and returns their paths."""
+
+    def __init__(self, config: Config, name: str, plan: Plan, variants: Variants) -> None:
+        self.config = config
+        self.name = name
+        self.protocol: Protocol = config.protocols[name]
+        self.plan = plan
+        self.variants = variants
+
+    def dataset(self, split: str) -> str:
+        """One split of the protocol's data set."""
+        name = self.protocol.dataset
+        path = paths.dataset(name, split)
+        if path in self.plan.artifacts:
+            return path
+        declared = self.config.datasets[name]
+        source = self.variants.resolve("datasets", name)
+        parameters = {
+            "source": source.parameters,
+            "split": split,
+            "classes": declared.classes,
+            "image_size": declared.image_size,
+        }
+        return self._add(path, "dataset", parameters, {}, {"source": source})
+
+    def checkpoint(self, network: str, paradigm: str, seed: int) -> str:
+        """A trained network."""
+        path = paths.checkpoint(self.name, network, paradigm, seed)
+        if path in self.plan.artifacts:
+            return path
+        self._refuse_small_images(network)
+        declared = self.config.datasets[self.protocol.dataset]
+        architecture = self.variants.resolve("networks", network)
+        training = self.variants.resolve("paradigms", paradigm, self.name)
+        parameters = {
+            "network": architecture.parameters,
+            "paradigm": training.parameters,
+            "training": self.protocol.training.model_dump(mode="json"),
+            "classes": declared.classes,
+            "image_size": declared.image_size,
+            "seed": seed,
+            "threads": self.protocol.threads,
+        }
+        return self._add(
+            path,
+            "checkpoint",
+            parameters,
+            {"train": (self.dataset("train"),)},
+            {"network": architecture, "paradigm": training},
+        )
+
+    def tae(self, network: str, paradigm: str, attack: str) -> str:
+        """The adversarial images of one attack on the first seed's surrogate, deployed as it is."""
+        path = paths.tae(self.name, network, paradigm, 0, attack)
+        if path in self.plan.artifacts:
+            return path
+        method = self.variants.resolve("attacks", attack, self.name)
+        parameters = {
+            "attack": method.parameters,
+            "batch_size": self.protocol.attack.batch_size,
+            "images": self.protocol.evaluation.images,
+            "threads": self.protocol.threads,
+        }
+        return self._add(
+            path,
+            "tae",
+            parameters,
+            {"surrogate": (self.checkpoint(network, paradigm, 0),), "test": (self.dataset("test"),)},
+            {"attack": method},
+        )
+
+    def purified(self, source: str, path: str, purifier: str) -> str:
+        """A TAE set, or the clean test set, after an expensive purifier."""
+        method = self.variants.resolve("preprocessing", purifier, self.name)
+        parameters = {"purifier": method.parameters, "threads": self.protocol.threads}
+        return self._add(path, "purified", parameters, {"images": (source,)}, {"purifier": method})
+
+    def cell(self, surrogates: str, attack: str, column: str, victim: str, preprocessing: str | None) -> str:
+        """One table cell: the accuracy of every victim on every surrogate's TAE set (Eq. 5-7)."""
+        path = paths.cell(self.name, surrogates, attack, column)
+        if path in self.plan.artifacts:
+            return path
+        stored = preprocessing is not None and self.config.preprocessing[preprocessing].stored
+        cheap = None
+        if preprocessing is not None and not stored:
+            cheap = self.variants.resolve("preprocessing", preprocessing, self.name)
+        evaluation = self.protocol.evaluation
+        seeds = list(self.protocol.seeds.of(victim))
+        parameters = {
+            "surrogates": surrogates,
+            "attack": attack,
+            "column": column,
+            "networks": self.protocol.networks,
+            "seeds": seeds,
+            "preprocessing": cheap.parameters if cheap else None,
+            "images": evaluation.images,
+            "batch_size": evaluation.batch_size,
+            "bootstrap": evaluation.bootstrap,
+            "threads": self.protocol.threads,
+        }
+        inputs = {
+            "victims": tuple(
+                self.checkpoint(network, victim, seed) for seed in seeds for network in self.protocol.networks
+            ),
+            "images": self._image_sets(surrogates, attack, preprocessing if stored else None),
+            "test": (self.dataset("test"),),
+        }
+        return self._add(
+            path,
+            "cell",
+            parameters,
+            inputs,
+            {"preprocessing": cheap} if cheap else {},
+            by_products=(paths.predictions(self.name, surrogates, attack, column),),
+        )
+
+    def trigger(self, paradigm: str) -> str:
+        """Magnitudes and pictures of the triggers of one paradigm (Table XI, Figure 3)."""
+        seeds = list(self.protocol.seeds.of(paradigm))
+        networks = self.protocol.networks
+        checkpoints = tuple(self.checkpoint(network, paradigm, seed) for seed in seeds for network in networks)
+        parameters = {"paradigm": paradigm, "networks": networks, "seeds": seeds}
+        path = paths.measured(self.name, "trigger", paradigm)
+        return self._add(path, "trigger", parameters, {"checkpoints": checkpoints}, {})
+
+    def flip(self, paradigm: str) -> str:
+        """Accuracy and loss while entries of the trigger are flipped (Figure 2)."""
+        settings = self.protocol.flip
+        if settings is None:
+            raise UserError(
+                f"config/protocols/{self.name}.yaml has no `flip` settings, which the trigger-flipping figure needs: "
+                "add network, fractions and masks"
+            )
+        parameters = {
+            "paradigm": paradigm,
+            **settings.model_dump(mode="json"),
+            "images": self.protocol.evaluation.images,
+            "batch_size": self.protocol.evaluation.batch_size,
+            "threads": self.protocol.threads,
+        }
+        inputs = {
+            "victim": (self.checkpoint(settings.network, paradigm, 0),),
+            "test": (self.dataset("test"),),
+        }
+        return self._add(paths.measured(self.name, "flip", paradigm), "flip", parameters, inputs, {})
+
+    def variant_of_role(self, name: str) -> str:
+        """The variant that a role stands for in this protocol; other names stand for themselves."""
+        return self.protocol.roles.get(name, name)
+
+    def _image_sets(self, surrogates: str, attack: str, purifier: str | None) -> tuple[str, ...]:
+        if attack == CLEAN:
+            test = self.dataset("test")
+            if purifier is None:
+                return (test,)
+            return (self.purified(test, paths.purified_clean(self.name, purifier), purifier),)
+        sets = []
+        for network in self.protocol.networks:
+            tae = self.tae(network, surrogates, attack)
+            if purifier is not None:
+                path = paths.purified(self.name, network, surrogates, 0, attack, purifier)
+                tae = self.purified(tae, path, purifier)
+            sets.append(tae)
+        return tuple(sets)
+
+    def _refuse_small_images(self, network: str) -> None:
+        variant = self.config.networks[network]
+        size = self.config.datasets[self.protocol.dataset].image_size
+        smallest = NETWORKS[variant.class_].smallest_image if variant.implemented else 0
+        if size < smallest:
+            raise UserError(
+                f"config/protocols/{self.name}.yaml: networks: {network} needs images of at least {smallest} px, "
+                f"but {self.protocol.dataset} has {size} px: choose another network"
+            )
+
+    def _add(
+        self,
+        path: str,
+        kind: str,
+        parameters: dict[str, Any],
+        inputs: Inputs,
+        algorithms: dict[str, Resolved],
+        by_products: tuple[str, ...] = (),
+    ) -> str:
+        versions = {"stage": STAGE_VERSIONS[kind]} | {role: a.version for role, a in algorithms.items()}
+        obstacles = [a.obstacle for a in algorithms.values() if a.obstacle]
+        return self.plan.add(
+            Artifact(
+                path=path,
+                kind=kind,
+                parameters=parameters,
+                versions=versions,
+                inputs=inputs,
+                by_products=by_products,
+                obstacle=obstacles[0] if obstacles else None,
+            )
+        )

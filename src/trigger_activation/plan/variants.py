@@ -1,0 +1,108 @@
+"""Variants resolved: config names turned into complete, checked parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from trigger_activation.attacks import ATTACKS
+from trigger_activation.config.loader import validate
+from trigger_activation.config.schema import Config, Protocol, Variant
+from trigger_activation.datasets import DATASETS
+from trigger_activation.errors import UserError
+from trigger_activation.networks import NETWORKS
+from trigger_activation.parameters import Parameters, resolved
+from trigger_activation.preprocessing import PREPROCESSING
+from trigger_activation.registry import Registry
+from trigger_activation.training.paradigms import PARADIGMS
+
+REGISTRIES: Mapping[str, Registry[Any]] = {
+    "datasets": DATASETS,
+    "networks": NETWORKS,
+    "paradigms": PARADIGMS,
+    "attacks": ATTACKS,
+    "preprocessing": PREPROCESSING,
+}
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A variant with every parameter filled in."""
+
+    parameters: dict[str, Any]
+    """JSON values, the class's name among them."""
+    version: int
+    obstacle: str | None
+
+
+class Variants:
+    """Resolves variants and remembers which ones were used."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.used: set[tuple[str, str]] = set()
+        self.used_overrides: set[tuple[str, str, str]] = set()
+
+    def resolve(self, kind: str, name: str, protocol_name: str | None = None) -> Resolved:
+        """Parameters of a variant: those of its entry, then the protocol's overrides and threat model.
+
+        Raises:
+            UserError: the class is unknown, or it does not take these parameters.
+        """
+        self.used.add((kind, name))
+        variant: Variant = getattr(self.config, kind)[name]
+        given = dict(variant.parameters)
+        protocol = self.config.protocols[protocol_name] if protocol_name else None
+        if protocol is not None and protocol_name is not None:
+            self.used_overrides.add((protocol_name, kind, name))
+            given |= getattr(protocol.overrides, kind, {}).get(name, {})
+        if not variant.implemented:
+            obstacle = f"{name} is declared in {variant.file} but not implemented yet: leave it out for now"
+            return Resolved({"class": variant.class_, **given}, 0, obstacle)
+        where = variant.file + (f" (with the overrides of protocol {protocol_name})" if protocol else "")
+        cls = self._class(kind, variant.class_, f"{where}: {name}.class")
+        parameters = validate(
+            cls, self._with_threat_model(cls, given, protocol), where, f"{name}.parameters"
+        )
+        return Resolved({"class": variant.class_, **resolved(parameters)}, cls.version, None)
+
+    @staticmethod
+    def _class(kind: str, name: str, where: str) -> type[Parameters]:
+        try:
+            cls: type[Parameters] = REGISTRIES[kind][name]
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None
+        return cls
+
+    @staticmethod
+    def _with_threat_model(
+        cls: type[Parameters], given: dict[str, Any], protocol: Protocol | None
+    ) -> dict[str, Any]:
+        if protocol is None:
+            return given
+        threat = {"eps": protocol.attack.eps, "steps": protocol.attack.steps}
+        shared = {key: value for key, value in threat.items() if key in cls.model_fields}
+        return {**shared, **given}
+
+    def check_all_used(self) -> None:
+        """Every declared variant and override takes part in some experiment.
+
+        Raises:
+            UserError: naming the first that does not.
+        """
+        for kind in REGISTRIES:
+            for name in getattr(self.config, kind):
+                if (kind, name) not in self.used:
+                    raise UserError(
+                        f"{getattr(self.config, kind)[name].file} declares {name}, which no experiment uses: name it "
+                        "in a protocol or a table, or remove it"
+                    )
+        for protocol_name, protocol in self.config.protocols.items():
+            for kind in ("paradigms", "attacks", "preprocessing"):
+                for name in getattr(protocol.overrides, kind):
+                    if (protocol_name, kind, name) not in self.used_overrides:
+                        raise UserError(
+                            f"config/protocols/{protocol_name}.yaml: overrides.{kind}.{name} changes a variant "
+                            "that this protocol never uses: remove it"
+                        )

@@ -1,0 +1,73 @@
+"""Where an artifact was made: commit, packages, device, host, time and memory."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import subprocess
+import time
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "torchvision", "timm", "numpy", "safetensors", "snakemake")
+TRACKED = ("src", "config", "workflow", "requirements.lock")
+"""What makes a working tree dirty."""
+
+
+@cache
+def code_state() -> dict[str, Any]:
+    """Commit, whether the tree that makes results is changed, and package versions."""
+    return {
+        "commit": _git("rev-parse", "HEAD"),
+        "dirty": bool(_git("status", "--porcelain", "--", *TRACKED)),
+        "packages": {name: version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "host": platform.node(),
+        "machine": platform.machine(),
+    }
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        command = ["git", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+class Stopwatch:
+    """Wall seconds, CPU seconds and peak memory of one job in a process that runs many."""
+
+    def __init__(self) -> None:
+        _reset_peak_memory()
+        self._wall = time.perf_counter()
+        self._cpu = time.process_time()
+
+    def reading(self) -> dict[str, float]:
+        """Seconds since the start, peak resident memory in MiB."""
+        return {
+            "seconds": round(time.perf_counter() - self._wall, 3),
+            "cpu_seconds": round(time.process_time() - self._cpu, 3),
+            "peak_memory_mib": round(_peak_memory_mib(), 1),
+        }
+
+
+def _reset_peak_memory() -> None:
+    """Linux keeps a resettable high-water mark; elsewhere the process's own peak stands in."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return
+
+
+def _peak_memory_mib() -> float:
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    except OSError:
+        pass
+    unit = 1024 * 1024 if platform.system() == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit

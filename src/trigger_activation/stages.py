@@ -1,0 +1,297 @@
+"""One function per rule: read inputs, call science, write outputs and provenance."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from trigger_activation import seeds
+from trigger_activation.attacks import ATTACKS, Attack
+from trigger_activation.datasets import DATASETS
+from trigger_activation.errors import UserError
+from trigger_activation.evaluation import accuracy, triggers
+from trigger_activation.figures import draw
+from trigger_activation.job import Job
+from trigger_activation.lazy import functional
+from trigger_activation.networks._deployed import DeployedNetwork
+from trigger_activation.registry import P, Registry
+from trigger_activation.storage.atomic import replacing, write_text
+from trigger_activation.storage.checkpoints import build_network, save_checkpoint
+from trigger_activation.tables import render
+from trigger_activation.training.data import to_float
+from trigger_activation.training.loop import EpochReport, Streams, train
+from trigger_activation.training.paradigms import PARADIGMS
+from trigger_activation.training.settings import TrainingSettings
+
+
+def instance(registry: Registry[P], parameters: Mapping[str, Any]) -> P:
+    """The registered class that a recipe names, with its parameters."""
+    arguments = dict(parameters)
+    return registry[arguments.pop("class")](**arguments)
+
+
+def make_dataset(job: Job) -> None:
+    """Prepare one split of a data set."""
+    expected = job.parameters
+    source = instance(DATASETS, expected["source"])
+    data = source.load(expected["split"])
+    shape = (expected["image_size"], expected["image_size"], 3)
+    if data.images.shape[1:] != shape or set(np.unique(data.labels)) != set(range(expected["classes"])):
+        raise UserError(
+            f"{job.spec.path}: the source has images of {data.images.shape[1:]} and {len(np.unique(data.labels))} "
+            f"classes, but config/datasets declares {shape} and {expected['classes']}: correct the declaration"
+        )
+    per_class = np.bincount(data.labels)
+    checks = {"images": len(data.labels), "per_class": [int(per_class.min()), int(per_class.max())]}
+    job.publish_arrays({"images": data.images, "labels": data.labels}, checks)
+
+
+def make_checkpoint(job: Job) -> None:
+    """Train a network."""
+    images, labels = job.labelled("train")
+    description = {key: job.parameters[key] for key in ("network", "image_size", "classes")}
+    torch.manual_seed(seeds.derive_seed(job.spec.path, "initialisation"))
+    network = build_network(description).to(job.device)
+    settings = TrainingSettings.model_validate(job.parameters["training"])
+    paradigm = instance(PARADIGMS, job.parameters["paradigm"])
+    streams = Streams(*(job.generator(name) for name in Streams.__dataclass_fields__))
+    losses: list[float] = []
+
+    def report(epoch: EpochReport) -> None:
+        losses.append(epoch.loss)
+        print(f"epoch {epoch.epoch} of {epoch.epochs}: loss {epoch.loss:.4f}", flush=True)
+
+    with tqdm(total=settings.epochs, desc="epochs", mininterval=1) as bar:
+        trigger = train(
+            network, paradigm, images, labels, settings, streams, lambda epoch: (report(epoch), bar.update())[0]
+        )
+    job.begin_writing()
+    save_checkpoint(Path(job.spec.path), network, trigger, description)
+    job.publish_record({"losses": losses, **_training_accuracy(network, trigger, images, labels)})
+
+
+def _training_accuracy(
+    network: torch.nn.Module, trigger: torch.Tensor | None, images: torch.Tensor, labels: torch.Tensor
+) -> dict[str, float]:
+    """Accuracy of f_t, and of f without its trigger, on the first training images."""
+    images, labels = images[:2000], labels[:2000]
+    network.eval()
+    checks = {}
+    for name, tau in {"training_accuracy": trigger, "training_accuracy_without_trigger": None}.items():
+        predicted = accuracy.predict(DeployedNetwork(network, tau), images, 500)
+        checks[name] = 100 * float((predicted == labels).float().mean())
+    return checks
+
+
+def make_tae(job: Job) -> None:
+    """Craft one TAE set on one surrogate."""
+    count, batch_size = job.parameters["images"], job.parameters["batch_size"]
+    images, labels = job.labelled("test", count)
+    (surrogate,) = job.networks("surrogate")
+    attack = instance(ATTACKS, job.parameters["attack"])
+    generator = job.generator("attack")
+    crafted = []
+    batches = list(zip(images.split(batch_size), labels.split(batch_size), strict=True))
+    for batch, truth in tqdm(batches, desc="batches", mininterval=1):
+        adversarial = attack.perturb(surrogate, to_float(batch), truth, generator)
+        crafted.append(to_bytes(adversarial))
+    result = torch.cat(crafted)
+    check_budget(result, images, attack, job.spec.path)
+    checks = _crafting_checks(surrogate, images, result, labels, batch_size)
+    job.publish_arrays({"images": result.cpu().numpy()}, checks)
+
+
+def to_bytes(images: torch.Tensor) -> torch.Tensor:
+    """[0, 1] floats (B, 3, H, W) to uint8 (B, H, W, 3), rounded to nearest so that the budget is kept."""
+    return (images * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def check_budget(adversarial: torch.Tensor, clean: torch.Tensor, attack: Attack, path: str) -> None:
+    """Raise a ``UserError`` unless the stored bytes keep the budget."""
+    largest = largest_change(adversarial, clean)
+    if largest > attack.eps * 255:
+        raise UserError(
+            f"{path} changes a pixel by {largest}/255, more than its budget of {float(attack.eps * 255):g}/255: "
+            "delete it and run again"
+        )
+
+
+def largest_change(adversarial: torch.Tensor, clean: torch.Tensor) -> int:
+    """The largest difference of two uint8 image tensors, in grey levels."""
+    return int((adversarial.to(torch.int16) - clean.to(torch.int16)).abs().max())
+
+
+def _crafting_checks(
+    surrogate: torch.nn.Module,
+    clean: torch.Tensor,
+    adversarial: torch.Tensor,
+    labels: torch.Tensor,
+    batch_size: int,
+) -> dict[str, float]:
+    before, _ = _loss_and_accuracy(surrogate, clean, labels, batch_size)
+    after, white_box = _loss_and_accuracy(surrogate, adversarial, labels, batch_size)
+    return {
+        "loss_before": before,
+        "loss_after": after,
+        "white_box_accuracy": white_box,
+        "largest_change": largest_change(adversarial, clean),
+    }
+
+
+def _loss_and_accuracy(
+    network: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor, batch_size: int
+) -> tuple[float, float]:
+    loss, hits = 0.0, 0
+    for batch, truth in zip(images.split(batch_size), labels.split(batch_size), strict=True):
+        with torch.no_grad():
+            logits = network(to_float(batch))
+        loss += float(functional.cross_entropy(logits, truth, reduction="sum"))
+        hits += int((logits.argmax(dim=1) == truth).sum())
+    return loss / len(labels), 100 * hits / len(labels)
+
+
+def make_cell(job: Job) -> None:
+    """Evaluate every victim on every image set of one cell."""
+    given = job.parameters
+    test, labels = job.labelled("test", given["images"])
+    victims = job.networks("victims")
+    predicted = []
+    for record in tqdm(job.records("images"), desc="image sets"):
+        images = job.images(record, given["images"])
+        if record.kind == "tae":
+            check_budget(images, test, instance(ATTACKS, record.parameters["attack"]), record.path)
+        predicted.append([accuracy.predict(victim, images, given["batch_size"]) for victim in victims])
+    # (S, seeds x T, N) -> (seeds, T, S, N)
+    classes = torch.stack([torch.stack(row) for row in predicted]).cpu().numpy()
+    classes = classes.reshape(len(predicted), len(given["seeds"]), len(given["networks"]), -1).transpose(1, 2, 0, 3)
+    job.publish_by_product({"classes": classes.astype(np.uint16)})
+    job.publish_json(_cell_content(job, classes == labels.cpu().numpy()))
+
+
+def _cell_content(job: Job, correct: np.ndarray[Any, np.dtype[np.bool_]]) -> dict[str, Any]:
+    given = job.parameters
+    networks = given["networks"]
+    clean = given["surrogates"] == "clean"
+    stream = seeds.numpy_generator(job.spec.inputs["test"][0].path, "bootstrap")
+    weights = accuracy.bootstrap_weights(correct.shape[-1], given["bootstrap"], stream)
+    pairs = {"all": accuracy.all_pairs(*correct.shape[1:3])}
+    if not clean and len(networks) > 1:
+        pairs["off_diagonal"] = accuracy.off_diagonal(networks, networks)
+    return {
+        "surrogate_paradigm": given["surrogates"],
+        "attack": given["attack"],
+        "column": given["column"],
+        "victims": networks,
+        "surrogates": [] if clean else networks,
+        "seeds": given["seeds"],
+        "images": correct.shape[-1],
+        "correct": correct.sum(axis=-1).tolist(),
+        "means": {name: _rounded(asdict(accuracy.pair_mean(correct, chosen, weights))) for name, chosen in pairs.items()},
+    }
+
+
+def _rounded(statistics: dict[str, Any]) -> dict[str, Any]:
+    """Percentages to 1e-6, below what any count of images can resolve."""
+
+    def shorten(value: Any) -> Any:
+        if isinstance(value, list):
+            return [shorten(item) for item in value]
+        return value if value is None else round(value, 6)
+
+    return {key: shorten(value) for key, value in statistics.items()}
+
+
+def make_trigger(job: Job) -> None:
+    """Measure and picture the triggers of one paradigm."""
+    networks = job.networks("checkpoints")
+    names = [(seed, network) for seed in job.parameters["seeds"] for network in job.parameters["networks"]]
+    measured = []
+    for (seed, name), deployed in zip(names, networks, strict=True):
+        if deployed.trigger is None:
+            raise UserError(f"{job.spec.path}: {job.parameters['paradigm']} networks have no trigger: leave the column out")
+        measured.append(
+            {
+                "network": name,
+                "seed": seed,
+                "mean_square": triggers.mean_square(deployed.trigger),
+                "largest": float(deployed.trigger.abs().max()),
+                "picture": png_base64(triggers.as_picture(deployed.trigger)),
+            }
+        )
+    job.publish_json({"paradigm": job.parameters["paradigm"], "triggers": measured})
+
+
+def png_base64(picture: torch.Tensor) -> str:
+    """uint8 (H, W, 3) as a PNG in base64."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(picture.cpu().numpy()).save(buffer, format="PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def make_flip(job: Job) -> None:
+    """Measure accuracy and loss while entries of the trigger are flipped."""
+    given = job.parameters
+    images, labels = job.labelled("test", given["images"])
+    (deployed,) = job.networks("victim")
+    if deployed.trigger is None:
+        raise UserError(f"{job.spec.path}: {given['paradigm']} networks have no trigger: choose a trigger paradigm")
+    generator = job.generator("masks")
+    points = [
+        triggers.flip_point(
+            deployed.network, deployed.trigger, images, labels, fraction, given["masks"], given["batch_size"], generator
+        )
+        for fraction in tqdm(given["fractions"], desc="fractions")
+    ]
+    content = {"paradigm": given["paradigm"], "network": given["network"], "images": len(labels)}
+    job.publish_json({**content, "points": [asdict(point) for point in points]})
+
+
+def make_table(job: Job) -> None:
+    """Render a table as LaTeX, CSV and Markdown."""
+    rendered = render(job.parameters, job.cells())
+    job.begin_writing()
+    for path in [job.spec.path, *job.spec.companions]:
+        write_text(Path(path), rendered[Path(path).suffix])
+    job.publish_record({})
+
+
+def make_figure(job: Job) -> None:
+    """Draw a figure as PDF and PNG, its caption as Markdown."""
+    figure, caption = draw(job.parameters, job.cells())
+    job.begin_writing()
+    for path in [job.spec.path, *job.spec.companions]:
+        if path.endswith(".md"):
+            write_text(Path(path), caption)
+        else:
+            _save_figure(figure, Path(path))
+    job.publish_record({})
+
+
+def _save_figure(figure: Any, path: Path) -> None:
+    """Without dates and program versions, so that the same cells give the same bytes."""
+    metadata = {"CreationDate": None, "Producer": None, "Creator": None} if path.suffix == ".pdf" else {"Software": None}
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:], metadata=metadata)
+
+
+STAGES: Mapping[str, Callable[[Job], None]] = {
+    "dataset": make_dataset,
+    "checkpoint": make_checkpoint,
+    "tae": make_tae,
+    "cell": make_cell,
+    "trigger": make_trigger,
+    "flip": make_flip,
+    "table": make_table,
+    "figure": make_figure,
+}
+"""Kind of artifact -> the function that makes it."""

@@ -1,0 +1,37 @@
+"""Sentences that say what a table or figure was really made with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trigger_activation.parameters import grey_levels
+
+
+def listed(names: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def data_and_networks(protocol: Mapping[str, Any]) -> str:
+    """The data set and the networks."""
+    return f"{protocol['dataset']}; networks {listed(list(protocol['networks'].values()))}."
+
+
+def threat_model(protocol: Mapping[str, Any], images: int) -> str:
+    """Budget, iterations, and how many images were evaluated."""
+    return (
+        f"Perturbations up to {grey_levels(protocol['eps'])} in {protocol['steps']} iterations, {images:,} test images."
+    )
+
+
+def seeds_used(counts: Mapping[str, int]) -> str:
+    """How many networks were trained per column, and what the printed spread means."""
+    several = {label: count for label, count in counts.items() if count > 1}
+    if not several:
+        return "One seed per network."
+    which = listed([f"{count} seeds for {label}" for label, count in several.items()])
+    rest = ", one seed for the others" if len(several) < len(counts) else ""
+    return f"± is the standard deviation over victim seeds: {which}{rest}."

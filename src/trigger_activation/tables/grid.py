@@ -1,0 +1,153 @@
+"""A table before it is rendered, and its renderings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+LATEX_SPECIALS = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "×": r"$\times$",
+    "±": r"$\pm$",
+    "–": "--",
+    "τ": r"$\tau$",
+    "²": r"$^2$",
+    "⁻": r"$^{-}$",
+}
+MARKDOWN_SPECIALS = {character: f"\\{character}" for character in "\\|*_`<[]"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One printed value."""
+
+    value: float
+    decimals: int
+    deviation: float | None = None
+    """Sample standard deviation over seeds."""
+    mark: str = ""
+    """``best``, ``second`` or nothing."""
+
+    @property
+    def number(self) -> str:
+        """The value with the table's decimals."""
+        return f"{self.value:.{self.decimals}f}"
+
+    @property
+    def spread(self) -> str | None:
+        """The deviation with the table's decimals."""
+        return None if self.deviation is None else f"{self.deviation:.{self.decimals}f}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A labelled row; ``ruled`` draws a line above it."""
+
+    label: str
+    entries: Sequence[Entry]
+    ruled: bool = False
+
+
+@dataclass(frozen=True)
+class Header:
+    """A column's heading, and the heading it shares with its neighbours."""
+
+    label: str
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Everything that the renderings show."""
+
+    number: str
+    title: str
+    notes: Sequence[str]
+    """Sentences below the title: what was really used."""
+    corner: str
+    headers: Sequence[Header]
+    rows: Sequence[Row]
+    records: Sequence[dict[str, Any]] = field(default_factory=list)
+    """The same values in long form, unrounded, for the CSV file."""
+
+    @property
+    def caption(self) -> str:
+        """Title and notes as one paragraph."""
+        return " ".join([f"{self.title}.", *self.notes])
+
+    @property
+    def groups(self) -> list[tuple[str, int]]:
+        """Adjacent columns of one group: its heading and how many they are."""
+        return [(group, len(list(columns))) for group, columns in groupby(self.headers, lambda h: h.group)]
+
+    @property
+    def group_rules(self) -> list[tuple[int, int]]:
+        """First and last LaTeX column (the row labels are column 1) below each group heading."""
+        rules, first = [], 2
+        for group, span in self.groups:
+            if group:
+                rules.append((first, first + span - 1))
+            first += span
+        return rules
+
+
+def ranked(values: Sequence[float]) -> list[str]:
+    """``best`` and ``second`` among unrounded values; equal values share a mark."""
+    distinct = sorted(set(values), reverse=True)
+    marks = dict(zip(distinct, ("best", "second"), strict=False))
+    return [marks.get(value, "") for value in values]
+
+
+def escape_latex(text: str) -> str:
+    """Make text safe for LaTeX."""
+    return "".join(LATEX_SPECIALS.get(character, character) for character in text)
+
+
+def escape_markdown(text: str) -> str:
+    """Make text safe for a Markdown table."""
+    return "".join(MARKDOWN_SPECIALS.get(character, character) for character in text)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("trigger_activation.tables"),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701 - every text goes through one of the filters below
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        block_start_string="<%",
+        block_end_string="%>",
+        variable_start_string="<<",
+        variable_end_string=">>",
+        comment_start_string="<#",
+        comment_end_string="#>",
+    )
+    environment.filters |= {"latex": escape_latex, "markdown": escape_markdown}
+    return environment
+
+
+def render_grid(grid: Grid) -> dict[str, str]:
+    """LaTeX, Markdown and CSV by file suffix."""
+    environment = _environment()
+    rendered = {
+        f".{suffix}": environment.get_template(f"table.{suffix}.j2").render(grid=grid)
+        for suffix in ("tex", "md")
+    }
+    return {**rendered, ".csv": pd.DataFrame(list(grid.records)).to_csv(index=False, lineterminator="\n")}

@@ -1,0 +1,1 @@
+"""Training: one loop, and paradigms that give it an objective."""

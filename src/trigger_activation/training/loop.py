@@ -1,0 +1,116 @@
+"""The one training loop (paper, section IV-A): SGD, cosine schedule, clipped gradients; the paradigm is the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor, nn
+
+from trigger_activation.training.settings import TrainingSettings
+from trigger_activation.errors import UserError
+from trigger_activation.training.data import augmented_batches
+from trigger_activation.training.paradigms import Paradigm
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Independent random streams, all on the device of the data."""
+
+    trigger: Generator
+    order: Generator
+    augmentation: Generator
+    noise: Generator
+    trigger_pass: Generator
+    """Order and augmentation of the pass that moves the trigger."""
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """What one epoch did."""
+
+    epoch: int
+    epochs: int
+    loss: float
+    """Mean over the epoch's batches."""
+    trigger_moved: bool
+
+
+def train(
+    network: nn.Module,
+    paradigm: Paradigm,
+    images: Tensor,
+    labels: Tensor,
+    settings: TrainingSettings,
+    streams: Streams,
+    report: Callable[[EpochReport], None] = lambda _: None,
+) -> Tensor | None:
+    """Train a network in place.
+
+    Args:
+        network: freshly initialised, on the device of the data.
+        paradigm: the objective.
+        images: uint8 (N, H, W, 3).
+        labels: int64 (N,).
+        settings: optimiser, schedule, augmentation.
+        streams: all randomness.
+        report: told about each epoch.
+
+    Returns:
+        The trigger (3, H, W), or None if the paradigm has none.
+
+    Raises:
+        UserError: the loss is not finite.
+    """
+
+    def batches(order: Generator, randomness: Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        return augmented_batches(
+            images, labels, settings.batch_size, settings.augmentation, order, randomness
+        )
+
+    network.to(memory_format=torch.channels_last)
+    trigger = paradigm.initial_trigger((3, images.shape[1], images.shape[2]), streams.trigger)
+    optimizer = torch.optim.SGD(
+        network.parameters(),
+        lr=settings.learning_rate,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=settings.epochs)
+    for epoch in range(1, settings.epochs + 1):
+        epoch_batches = batches(streams.order, streams.augmentation)
+        loss = train_epoch(network, paradigm, epoch_batches, trigger, optimizer, settings, streams.noise)
+        moved = trigger is not None and paradigm.updates_trigger(epoch, settings.epochs)
+        if trigger is not None and moved:
+            trigger = paradigm.updated_trigger(
+                network, trigger, lambda: batches(streams.trigger_pass, streams.trigger_pass)
+            )
+        schedule.step()
+        report(EpochReport(epoch, settings.epochs, loss, moved))
+    return trigger
+
+
+def train_epoch(
+    network: nn.Module,
+    paradigm: Paradigm,
+    batches: Iterator[tuple[Tensor, Tensor]],
+    trigger: Tensor | None,
+    optimizer: torch.optim.Optimizer,
+    settings: TrainingSettings,
+    noise: Generator,
+) -> float:
+    """One pass over the batches; returns the mean loss."""
+    network.train()
+    losses = []
+    for images, labels in batches:
+        loss = paradigm.loss(network, images, labels, trigger, noise)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(network.parameters(), settings.gradient_clip)
+        optimizer.step()
+        losses.append(loss.detach())
+    mean = float(torch.stack(losses).mean())
+    if mean != mean:
+        raise UserError("training diverged to a NaN loss: lower training.learning_rate in the protocol")
+    return mean

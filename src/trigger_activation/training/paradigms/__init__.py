@@ -1,0 +1,40 @@
+"""Training paradigms: what a batch's loss is, and whether the network has a trigger."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from trigger_activation.parameters import Parameters
+from trigger_activation.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor, nn
+
+    Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
+
+
+class Paradigm(Parameters):
+    """An objective for the training loop."""
+
+    def initial_trigger(self, shape: tuple[int, ...], generator: Generator) -> Tensor | None:  # noqa: ARG002
+        """The trigger tau of shape (3, H, W) before training, or none."""
+        return None
+
+    @abstractmethod
+    def loss(
+        self, network: nn.Module, images: Tensor, labels: Tensor, trigger: Tensor | None, generator: Generator
+    ) -> Tensor:
+        """The scalar loss of one batch; ``network`` is in training mode and ``images`` are in [0, 1]."""
+
+    def updates_trigger(self, epoch: int, epochs: int) -> bool:  # noqa: ARG002
+        """Whether the trigger moves after this epoch, counted from 1."""
+        return False
+
+    def updated_trigger(self, network: nn.Module, trigger: Tensor, batches: Batches) -> Tensor:  # noqa: ARG002
+        """The trigger after one more pass over the data."""
+        return trigger
+
+
+PARADIGMS: Registry[Paradigm] = Registry("paradigm", __name__)

@@ -1,0 +1,113 @@
+"""Warm workers: processes that import torch once and then run many jobs.
+
+Snakemake's ``run:`` bodies hand their job to a process pool. Its workers import the stages in their initializer,
+write each job's output to the job's log, and end when the Snakemake process ends, however it does.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from loky import get_reusable_executor
+from loky.process_executor import TerminatedWorkerError
+
+from trigger_activation.errors import UserError
+from trigger_activation.plan.artifact import Artifact, Plan
+from trigger_activation.spec import read_spec, write_spec
+
+WATCH_SECONDS = 1.0
+_executor_lock = threading.Lock()
+
+
+def run_job(plan: Plan, artifact: Artifact, log: str, workers: int) -> None:
+    """Make an artifact in a worker and wait for it.
+
+    Args:
+        plan: where the artifact and the recipes of its inputs stand.
+        artifact: what to make.
+        log: file for the job's output.
+        workers: size of the pool; the same in all calls of a run.
+
+    Raises:
+        UserError: the job failed in a way that the user can mend, or its worker died.
+    """
+    spec = write_spec(plan, artifact)
+    with _executor_lock:
+        executor = get_reusable_executor(max_workers=workers, timeout=600, initializer=_start, initargs=(os.getpid(),))
+        future = executor.submit(_perform, str(spec), artifact.recipe, log)
+    try:
+        future.result()
+    except TerminatedWorkerError:
+        raise UserError(
+            f"the worker that made {artifact.path} was killed, probably for want of memory: see {log}, and run again "
+            "with fewer --cores"
+        ) from None
+
+
+def _start(parent: int) -> None:
+    """Initializer of a worker: watch the parent, import everything that stages need."""
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    import torchvision  # noqa: F401
+
+    import trigger_activation.stages  # noqa: F401
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(WATCH_SECONDS)
+    os._exit(1)
+
+
+def _perform(spec_path: str, recipe: str, log: str) -> None:
+    """Run one job in this process; an error is written to the log and passed on."""
+    import torch
+
+    from trigger_activation.job import Job
+    from trigger_activation.stages import STAGES
+
+    with _output_to(Path(log)):
+        spec = read_spec(Path(spec_path), recipe)
+        torch.set_num_threads(spec.parameters.get("threads", 1))
+        try:
+            STAGES[spec.kind](Job(spec))
+        except UserError as error:
+            print(error, flush=True)
+            raise
+        except Exception:
+            import traceback
+
+            traceback.print_exc()
+            raise
+
+
+@contextmanager
+def _output_to(log: Path) -> Iterator[None]:
+    """Send this process's output, that of native code included, to a file."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = os.dup(1), os.dup(2)
+    with log.open("wb") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, descriptor in zip((1, 2), saved, strict=True):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+
+
+def stop_workers() -> None:
+    """End the pool at the end of a run."""
+    executor: Any = get_reusable_executor(reuse=True)
+    executor.shutdown(wait=True, kill_workers=True)

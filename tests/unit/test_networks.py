@@ -1,0 +1,198 @@
+"""Sizes, shapes and feature layers of the networks in config, against published and torchvision counts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from pydantic import ValidationError
+from torch import nn
+
+from trigger_activation.networks import NETWORKS, NetworkFamily
+from trigger_activation.parameters import resolved
+
+CONFIG = Path(__file__).parents[2] / "config" / "networks"
+
+
+FULL: dict[str, Any] = yaml.safe_load((CONFIG / "full.yaml").read_text("utf-8"))
+MINIATURE: dict[str, Any] = yaml.safe_load((CONFIG / "miniature.yaml").read_text("utf-8"))
+ENTRIES = FULL | MINIATURE
+
+COUNTS = {  # small images and 10 classes, small images and 100 classes, 224 px and 100 classes
+    "resnet18": (11_173_962, 11_220_132, 11_227_812),
+    "resnet50": (23_520_842, 23_705_252, 23_712_932),
+    "vgg19": (20_040_522, 20_086_692, 139_990_948),
+    "mobilenet_v2": (2_236_682, 2_351_972, 2_351_972),
+    "densenet121": (6_956_298, 7_048_548, 7_056_356),
+    "inception_v4": (None, None, 41_296_516),
+    "resnet18-xs": (78_002, 83_852, None),
+    "resnet50-xs": (130_002, 153_132, None),
+    "vgg-s": (34_906, 39_316, None),
+    "mobilenet-xs": (54_330, 169_620, None),
+    "densenet-xs": (5_466, 6_996, None),
+}
+FEATURES = {  # module, shape at 32 px, shape at 224 px
+    "resnet18": ("layer2", (128, 16, 16), (128, 28, 28)),
+    "resnet50": ("layer2", (512, 16, 16), (512, 28, 28)),
+    "vgg19": ("features.25", (256, 8, 8), (256, 56, 56)),
+    "mobilenet_v2": ("features.6", (32, 16, 16), (32, 28, 28)),
+    "densenet121": ("features.denseblock2", (512, 16, 16), (512, 28, 28)),
+    "inception_v4": ("features.9", None, (384, 25, 25)),
+    "resnet18-xs": ("layer2", (16, 16, 16), None),
+    "resnet50-xs": ("layer2", (64, 16, 16), None),
+    "vgg-s": ("features.13", (48, 8, 8), None),
+    "mobilenet-xs": ("features.4", (8, 16, 16), None),
+    "densenet-xs": ("features.denseblock2", (16, 16, 16), None),
+}
+IMAGE_SIZES = [
+    *((name, size) for name in ENTRIES if name != "inception_v4" for size in (16, 28, 32)),
+    *((name, 224) for name in FULL),
+]
+
+
+def family(name: str) -> NetworkFamily:
+    return NETWORKS[ENTRIES[name]["class"]](**ENTRIES[name]["parameters"])
+
+
+@cache
+def on_meta(name: str, image_size: int, classes: int = 100) -> nn.Module:
+    with torch.device("meta"):
+        return family(name).build(image_size, classes).eval()
+
+
+def real(name: str, image_size: int = 16, classes: int = 10, seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return family(name).build(image_size, classes)
+
+
+@torch.no_grad()
+def output_shape(network: nn.Module, side: int, device: str = "meta") -> tuple[int, ...]:
+    return tuple(network(torch.zeros(2, 3, side, side, device=device)).shape)
+
+
+def feature_shape(network: nn.Module, module: str, side: int) -> tuple[int, ...]:
+    shapes: list[tuple[int, ...]] = []
+    hook = network.get_submodule(module).register_forward_hook(
+        lambda *seen: shapes.append(tuple(seen[2].shape))
+    )
+    output_shape(network, side)
+    hook.remove()
+    return shapes[0]
+
+
+def test_config_entries_are_complete() -> None:
+    assert set(COUNTS) == set(FEATURES) == set(ENTRIES)
+    assert all(set(entry) == {"class", "label", "parameters"} for entry in ENTRIES.values())
+    assert {entry["class"] for entry in ENTRIES.values()} == set(NETWORKS.names())
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_parameter_counts(name: str) -> None:
+    for expected, size, classes in zip(COUNTS[name], (32, 32, 224), (10, 100, 100), strict=True):
+        if expected:
+            assert sum(p.numel() for p in on_meta(name, size, classes).parameters()) == expected
+
+
+@pytest.mark.parametrize(("name", "size"), IMAGE_SIZES)
+def test_accepts_its_images_and_slightly_larger_ones(name: str, size: int) -> None:
+    for side in (size, {16: 19, 28: 33, 32: 38, 224: 246}[size]):
+        assert output_shape(on_meta(name, size), side) == (2, 100)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "inception_v4"])
+def test_real_forward_at_224(name: str) -> None:
+    assert output_shape(real(name, 224, 100).eval(), 224, "cpu") == (2, 100)
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_feature_layer(name: str) -> None:
+    module, *shapes = FEATURES[name]
+    for size, shape in zip((32, 224), shapes, strict=True):
+        assert family(name).feature_layer(size) == module
+        assert shape is None or feature_shape(on_meta(name, size), module, size) == (2, *shape)
+
+
+@pytest.mark.parametrize("name", MINIATURE)
+@pytest.mark.parametrize("classes", [10, 100])
+def test_miniatures_train_and_evaluate_deterministically(name: str, classes: int) -> None:
+    network, images = real(name, classes=classes), torch.rand(4, 3, 16, 16)
+    assert network.training
+    network(images).sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+    network.eval()
+    assert torch.equal(network(images), network(images))
+    torch.testing.assert_close(network(images)[:1], network(images[:1]))
+
+
+@pytest.mark.parametrize("name", MINIATURE)
+def test_weights_depend_on_the_seed_alone(name: str) -> None:
+    first, again, other = (real(name, seed=seed).state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert not all(torch.equal(first[key], other[key]) for key in first)
+
+
+@pytest.mark.parametrize("name", ["resnet18-xs", "vgg-s", "densenet-xs"])
+def test_convolutions_start_with_torchvision_variances(name: str) -> None:
+    for module in real(name).modules():
+        if isinstance(module, nn.Conv2d) and module.weight.numel() > 1000:
+            channels = module.in_channels if name == "densenet-xs" else module.out_channels
+            expected = (2 / channels / module.weight[0, 0].numel()) ** 0.5
+            assert module.weight.std().item() == pytest.approx(expected, rel=0.1)
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_no_normalisation_of_the_input(name: str) -> None:
+    network = on_meta(name, 224 if name == "inception_v4" else 32)
+    assert not [module for module in network.modules() if "Normalize" in type(module).__name__]
+
+
+def test_mobilenet_has_dropout_for_large_images_only() -> None:
+    assert [on_meta("mobilenet_v2", size).get_submodule("classifier.0").p for size in (32, 224)] == [0.0, 0.2]
+
+
+def test_inception_accepts_what_smallest_image_says() -> None:
+    smallest, network = NETWORKS["inception"].smallest_image, on_meta("inception_v4", 224)
+    assert smallest > 32
+    assert output_shape(network, smallest) == (2, 100)
+    with pytest.raises(RuntimeError, match=r"too small|can't be greater"):
+        output_shape(network, smallest - 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "sentence"),
+    [
+        ("resnet", {"block": "basic", "layers": [2, 2]}, "four stages"),
+        ("resnet", {"block": "basic", "layers": [2, 2, 0, 2]}, "greater than 0"),
+        ("vgg", {"configuration": [8, "M", 8, "M"]}, "three or more blocks"),
+        ("vgg", {"configuration": [8, "M", "M", 8, "M"]}, "convolution in each block"),
+        ("mobilenet", {"stages": [[1, 16, 1, 1], [6, 24, 2, 2]]}, "three or more stages of stride 2"),
+        ("densenet", {"growth_rate": 4, "block_config": [2], "init_features": 8}, "two to five blocks"),
+    ],
+)
+def test_senseless_parameters_are_refused(name: str, parameters: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValidationError, match=sentence):
+        NETWORKS[name](**parameters)
+
+
+def test_narrow_vgg_is_refused_above_64_px() -> None:
+    with pytest.raises(ValueError, match="512 channels, but this ends in 48"):
+        family("vgg-s").build(224, 10)
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_resolved_parameters_build_the_same_family(name: str) -> None:
+    assert NETWORKS[ENTRIES[name]["class"]](**resolved(family(name))) == family(name)
+
+
+def test_registering_the_networks_does_not_import_torch() -> None:
+    code = (
+        "import sys; from trigger_activation.networks import NETWORKS; NETWORKS.names(); print(*sys.modules)"
+    )
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert {"torch", "torchvision", "timm", "numpy"}.isdisjoint(modules.split())

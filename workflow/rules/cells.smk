@@ -1,0 +1,21 @@
+rule cell:
+    input:
+        paper.inputs("results/cells/{protocol}/{surrogates}/{attack}/{column}.json"),
+    output:
+        "results/cells/{protocol}/{surrogates}/{attack}/{column}.json",
+        "results/predictions/{protocol}/{surrogates}/{attack}/{column}.npz",
+    log:
+        "results/logs/cells/{protocol}/{surrogates}/{attack}/{column}.log",
+    run:
+        paper.make(output[0], log[0], workflow.cores)
+
+
+rule measurement:
+    input:
+        paper.inputs("results/cells/{protocol}/measured/{study}/{paradigm}.json"),
+    output:
+        "results/cells/{protocol}/measured/{study}/{paradigm}.json",
+    log:
+        "results/logs/cells/{protocol}/measured/{study}/{paradigm}.log",
+    run:
+        paper.make(output[0], log[0], workflow.cores)

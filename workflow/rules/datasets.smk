@@ -1,0 +1,9 @@
+rule dataset:
+    input:
+        paper.inputs("results/datasets/{dataset}/{split}.npz"),
+    output:
+        "results/datasets/{dataset}/{split}.npz",
+    log:
+        "results/logs/datasets/{dataset}/{split}.log",
+    run:
+        paper.make(output[0], log[0], workflow.cores)
