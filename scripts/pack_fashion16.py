@@ -34,9 +34,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     try:
         content = gzip.decompress(path.read_bytes())
     except FileNotFoundError:
-        raise SystemExit(
-            f"{path} does not exist: give the folder of Fashion-MNIST's four .gz files"
-        ) from None
+        raise SystemExit(f"{path} does not exist: give the folder of Fashion-MNIST's four .gz files") from None
     if content[:3] != b"\0\0\x08":
         raise SystemExit(f"{path} is not an idx file of unsigned bytes: download it again")
     shape = np.frombuffer(content, dtype=">u4", count=content[3], offset=4)
@@ -99,9 +97,7 @@ def check(arrays: Arrays, target: Path) -> str:
         names = set(packed.files)
         same = names == set(arrays) and all(np.array_equal(packed[name], arrays[name]) for name in names)
     if not same:
-        raise SystemExit(
-            f"{target} does not hold these sources: run this script without --check to write it anew"
-        )
+        raise SystemExit(f"{target} does not hold these sources: run this script without --check to write it anew")
     if target.read_bytes() == npz_bytes(arrays):
         return f"{target}: identical bytes"
     # Another zlib may compress the same arrays to other bytes.

@@ -24,8 +24,8 @@ class LazyModule(ModuleType):
 if TYPE_CHECKING:
     import numpy as numpy
     import torch as torch
-    import torch.nn.functional as functional
     import torchvision as torchvision
+    from torch.nn import functional as functional
 else:
     numpy = LazyModule("numpy")
     torch = LazyModule("torch")

@@ -37,9 +37,7 @@ def parse_fraction(value: object) -> Fraction:
 def _parse_pixel_fraction(value: object) -> Fraction:
     fraction = parse_fraction(value)
     if not 0 <= fraction <= 1:
-        raise ValueError(
-            f"{value} is outside [0, 1], the range of a pixel: write {value}/255 if you mean grey levels"
-        )
+        raise ValueError(f"{value} is outside [0, 1], the range of a pixel: write {value}/255 if you mean grey levels")
     return fraction
 
 

@@ -64,15 +64,14 @@ def make_checkpoint(job: Job) -> None:
     paradigm = instance(PARADIGMS, job.parameters["paradigm"])
     streams = Streams(*(job.generator(name) for name in Streams.__dataclass_fields__))
     losses: list[float] = []
-
-    def report(epoch: EpochReport) -> None:
-        losses.append(epoch.loss)
-        print(f"epoch {epoch.epoch} of {epoch.epochs}: loss {epoch.loss:.4f}", flush=True)
-
     with tqdm(total=settings.epochs, desc="epochs", mininterval=1) as bar:
-        trigger = train(
-            network, paradigm, images, labels, settings, streams, lambda epoch: (report(epoch), bar.update())[0]
-        )
+
+        def report(epoch: EpochReport) -> None:
+            losses.append(epoch.loss)
+            bar.set_postfix(loss=epoch.loss)
+            bar.update()
+
+        trigger = train(network, paradigm, images, labels, settings, streams, report)
     job.begin_writing()
     save_checkpoint(Path(job.spec.path), network, trigger, description)
     job.publish_record({"losses": losses, **_training_accuracy(network, trigger, images, labels)})
@@ -99,7 +98,7 @@ def make_tae(job: Job) -> None:
     attack = instance(ATTACKS, job.parameters["attack"])
     generator = job.generator("attack")
     crafted = []
-    batches = list(zip(images.split(batch_size), labels.split(batch_size), strict=True))
+    batches = list(zip(torch.split(images, batch_size), torch.split(labels, batch_size), strict=True))
     for batch, truth in tqdm(batches, desc="batches", mininterval=1):
         adversarial = attack.perturb(surrogate, to_float(batch), truth, generator)
         crafted.append(to_bytes(adversarial))
@@ -150,7 +149,7 @@ def _loss_and_accuracy(
     network: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor, batch_size: int
 ) -> tuple[float, float]:
     loss, hits = 0.0, 0
-    for batch, truth in zip(images.split(batch_size), labels.split(batch_size), strict=True):
+    for batch, truth in zip(torch.split(images, batch_size), torch.split(labels, batch_size), strict=True):
         with torch.no_grad():
             logits = network(to_float(batch))
         loss += float(functional.cross_entropy(logits, truth, reduction="sum"))
@@ -194,7 +193,9 @@ def _cell_content(job: Job, correct: np.ndarray[Any, np.dtype[np.bool_]]) -> dic
         "seeds": given["seeds"],
         "images": correct.shape[-1],
         "correct": correct.sum(axis=-1).tolist(),
-        "means": {name: _rounded(asdict(accuracy.pair_mean(correct, chosen, weights))) for name, chosen in pairs.items()},
+        "means": {
+            name: _rounded(asdict(accuracy.pair_mean(correct, chosen, weights))) for name, chosen in pairs.items()
+        },
     }
 
 
@@ -216,7 +217,9 @@ def make_trigger(job: Job) -> None:
     measured = []
     for (seed, name), deployed in zip(names, networks, strict=True):
         if deployed.trigger is None:
-            raise UserError(f"{job.spec.path}: {job.parameters['paradigm']} networks have no trigger: leave the column out")
+            raise UserError(
+                f"{job.spec.path}: {job.parameters['paradigm']} networks have no trigger: leave the column out"
+            )
         measured.append(
             {
                 "network": name,
@@ -248,7 +251,14 @@ def make_flip(job: Job) -> None:
     generator = job.generator("masks")
     points = [
         triggers.flip_point(
-            deployed.network, deployed.trigger, images, labels, fraction, given["masks"], given["batch_size"], generator
+            deployed.network,
+            deployed.trigger,
+            images,
+            labels,
+            fraction,
+            given["masks"],
+            given["batch_size"],
+            generator,
         )
         for fraction in tqdm(given["fractions"], desc="fractions")
     ]
@@ -279,7 +289,9 @@ def make_figure(job: Job) -> None:
 
 def _save_figure(figure: Any, path: Path) -> None:
     """Without dates and program versions, so that the same cells give the same bytes."""
-    metadata = {"CreationDate": None, "Producer": None, "Creator": None} if path.suffix == ".pdf" else {"Software": None}
+    metadata = (
+        {"CreationDate": None, "Producer": None, "Creator": None} if path.suffix == ".pdf" else {"Software": None}
+    )
     with replacing(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:], metadata=metadata)
 

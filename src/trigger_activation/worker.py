@@ -40,7 +40,9 @@ def run_job(plan: Plan, artifact: Artifact, log: str, workers: int) -> None:
     """
     spec = write_spec(plan, artifact)
     with _executor_lock:
-        executor = get_reusable_executor(max_workers=workers, timeout=600, initializer=_start, initargs=(os.getpid(),))
+        executor: Any = get_reusable_executor(  # type: ignore[no-untyped-call]
+            max_workers=workers, timeout=600, initializer=_start, initargs=(os.getpid(),)
+        )
         future = executor.submit(_perform, str(spec), artifact.recipe, log)
     try:
         future.result()
@@ -109,5 +111,5 @@ def _output_to(log: Path) -> Iterator[None]:
 
 def stop_workers() -> None:
     """End the pool at the end of a run."""
-    executor: Any = get_reusable_executor(reuse=True)
+    executor: Any = get_reusable_executor(reuse=True)  # type: ignore[no-untyped-call]
     executor.shutdown(wait=True, kill_workers=True)

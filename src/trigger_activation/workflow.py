@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from snakemake.exceptions import WorkflowError
+from snakemake_interface_common.exceptions import WorkflowError
 
 from trigger_activation.config import load_config
 from trigger_activation.config.schema import SLUG
@@ -152,7 +152,7 @@ class Marker:
 
     def outdate(self, files: Iterable[str]) -> None:
         """Make the marker newer than these files, even if a clock dated them in the future."""
-        newest = max((os.stat(file).st_mtime for file in files if Path(file).exists()), default=0.0)
+        newest = max((path.stat().st_mtime for path in map(Path, files) if path.exists()), default=0.0)
         if newest >= self.path.stat().st_mtime:
             os.utime(self.path, (newest + 1, newest + 1))
 

@@ -194,9 +194,7 @@ class TestDigitPairs:
     def test_images_show_digits_of_their_split_that_spell_the_label(self, split: Split) -> None:
         digits, _ = self.digits()
         shown = np.rint(digits * 255 / 16).astype(np.uint8)
-        known = {
-            shown[index].tobytes(): digit for digit, pool in enumerate(self.pools(split)) for index in pool
-        }
+        known = {shown[index].tobytes(): digit for digit, pool in enumerate(self.pools(split)) for index in pool}
         data = loaded("digit-pairs", split)
         for image, label in zip(data.images[:500, ::2, :, 0], data.labels, strict=False):
             assert 10 * known[image[:, :8].tobytes()] + known[image[:, 8:].tobytes()] == label
@@ -225,9 +223,7 @@ class TestPhotoPatches:
         assert not np.any((train > 0) & (test > 0))
 
     def test_every_block_belongs_to_one_split(self) -> None:
-        train, test = (
-            photos.split_blocks(300, 451, 64, split, 0.2, np.random.RandomState(0)) for split in SPLITS
-        )
+        train, test = (photos.split_blocks(300, 451, 64, split, 0.2, np.random.RandomState(0)) for split in SPLITS)
         assert (len(train), len(test)) == (22, 6)
         assert len(np.unique(np.concatenate([train, test]), axis=0)) == 28
 
@@ -244,9 +240,7 @@ class TestPhotoPatches:
 
     def test_the_label_is_the_photograph(self) -> None:
         data = loaded("photos32", "train")
-        mean = data.images[data.labels == photos.PHOTOGRAPHS.index(("skimage", "data/retina.jpg"))].mean(
-            (0, 1, 2)
-        )
+        mean = data.images[data.labels == photos.PHOTOGRAPHS.index(("skimage", "data/retina.jpg"))].mean((0, 1, 2))
         assert mean[0] > 1.5 * mean[1]
 
     def test_an_absent_photograph_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ COUNTS = {  # small images and 10 classes, small images and 100 classes, 224 px 
     "resnet50-xs": (130_002, 153_132, None),
     "vgg-s": (34_906, 39_316, None),
     "mobilenet-xs": (54_330, 169_620, None),
-    "densenet-xs": (5_466, 6_996, None),
+    "densenet-xs": (20_266, 23_236, None),
 }
 FEATURES = {  # module, shape at 32 px, shape at 224 px
     "resnet18": ("layer2", (128, 16, 16), (128, 28, 28)),
@@ -48,7 +48,7 @@ FEATURES = {  # module, shape at 32 px, shape at 224 px
     "resnet50-xs": ("layer2", (64, 16, 16), None),
     "vgg-s": ("features.13", (48, 8, 8), None),
     "mobilenet-xs": ("features.4", (8, 16, 16), None),
-    "densenet-xs": ("features.denseblock2", (16, 16, 16), None),
+    "densenet-xs": ("features.denseblock2", (32, 16, 16), None),
 }
 IMAGE_SIZES = [
     *((name, size) for name in ENTRIES if name != "inception_v4" for size in (16, 28, 32)),
@@ -78,9 +78,7 @@ def output_shape(network: nn.Module, side: int, device: str = "meta") -> tuple[i
 
 def feature_shape(network: nn.Module, module: str, side: int) -> tuple[int, ...]:
     shapes: list[tuple[int, ...]] = []
-    hook = network.get_submodule(module).register_forward_hook(
-        lambda *seen: shapes.append(tuple(seen[2].shape))
-    )
+    hook = network.get_submodule(module).register_forward_hook(lambda *seen: shapes.append(tuple(seen[2].shape)))
     output_shape(network, side)
     hook.remove()
     return shapes[0]
@@ -191,8 +189,6 @@ def test_resolved_parameters_build_the_same_family(name: str) -> None:
 
 
 def test_registering_the_networks_does_not_import_torch() -> None:
-    code = (
-        "import sys; from trigger_activation.networks import NETWORKS; NETWORKS.names(); print(*sys.modules)"
-    )
+    code = "import sys; from trigger_activation.networks import NETWORKS; NETWORKS.names(); print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert {"torch", "torchvision", "timm", "numpy"}.isdisjoint(modules.split())

@@ -3,4 +3,6 @@
 from trigger_activation.attacks._engine import Attack
 from trigger_activation.registry import Registry
 
+__all__ = ["ATTACKS", "Attack"]
+
 ATTACKS: Registry[Attack] = Registry("attack", __name__)

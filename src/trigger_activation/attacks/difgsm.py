@@ -27,9 +27,7 @@ class DIFGSM(IterativeAttack):
     """Side of the padded canvas over the side of the image."""
     probability: Annotated[float, Field(ge=0, le=1)] = 0.5
 
-    def gradient_rule(
-        self, network: nn.Module, images: Tensor, labels: Tensor, generator: Generator
-    ) -> GradientRule:
+    def gradient_rule(self, network: nn.Module, images: Tensor, labels: Tensor, generator: Generator) -> GradientRule:
         """The cross-entropy gradient through a transform drawn anew for each iteration and batch."""
         del images
 

@@ -16,15 +16,12 @@ SLUG = r"[a-z0-9-]+(?:_[a-z0-9-]+)*(?:\.[0-9]+)?"
 
 def _check_slug(name: str) -> str:
     if not re.fullmatch(SLUG, name):
-        raise ValueError(
-            f"{name!r} is no valid name: use lower-case letters, digits, hyphens and single underscores"
-        )
+        raise ValueError(f"{name!r} is no valid name: use lower-case letters, digits, hyphens and single underscores")
     return name
 
 
 Name = Annotated[str, AfterValidator(_check_slug)]
 Positive = Annotated[int, Field(gt=0)]
-
 
 
 class Strict(BaseModel):
@@ -197,9 +194,7 @@ class CharacteristicsTable(TableBase):
     implemented: bool = True
 
 
-Table = Annotated[
-    AccuracyTable | TriggerTable | CostTable | CharacteristicsTable, Field(discriminator="kind")
-]
+Table = Annotated[AccuracyTable | TriggerTable | CostTable | CharacteristicsTable, Field(discriminator="kind")]
 
 
 class Figure(Strict):

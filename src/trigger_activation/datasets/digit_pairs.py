@@ -75,9 +75,7 @@ def digits_sha256(data: NDArray[np.float64], targets: NDArray[np.int64]) -> str:
     return hashlib.sha256(data.astype("<f8").tobytes() + targets.astype("<i8").tobytes()).hexdigest()
 
 
-def digit_pools(
-    targets: NDArray[np.int64], split: Split, test_share: float, seed: int
-) -> list[NDArray[np.int64]]:
+def digit_pools(targets: NDArray[np.int64], split: Split, test_share: float, seed: int) -> list[NDArray[np.int64]]:
     """For each digit 0 to 9, the indices in ``targets`` of its images that belong to the split."""
     random = _random(seed, "pools")
     pools = []

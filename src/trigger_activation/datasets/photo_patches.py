@@ -73,9 +73,7 @@ class PhotoPatches(DatasetSource):
         order = _random(self.seed, f"{split} order").permutation(len(labels))
         return LabelledImages(np.concatenate(cut)[order], labels[order])
 
-    def _class_patches(
-        self, label: int, photo: NDArray[np.uint8], split: Split, count: int
-    ) -> NDArray[np.uint8]:
+    def _class_patches(self, label: int, photo: NDArray[np.uint8], split: Split, count: int) -> NDArray[np.uint8]:
         photo = reduce_photo(photo, self.shorter_side)
         height, width = photo.shape[:2]
         random = _random(self.seed, "blocks", label)
@@ -163,9 +161,7 @@ def draw_corners(
             f"photo_patches cannot cut {count} {split} patches from {possible} places in a photograph: lower "
             f"{split}_per_class or change block or test_share in config"
         )
-    where, y, x = np.unravel_index(
-        random.choice(possible, count, replace=False), (len(blocks), offsets, offsets)
-    )
+    where, y, x = np.unravel_index(random.choice(possible, count, replace=False), (len(blocks), offsets, offsets))
     return blocks[where] + np.stack([y, x], axis=1)
 
 

@@ -16,7 +16,7 @@ from trigger_activation.training.data import to_float
 def predict(network: nn.Module, images: Tensor, batch_size: int) -> Tensor:
     """Predicted classes (N,) of uint8 images (N, H, W, 3); the network is in evaluation mode."""
     with torch.no_grad():
-        batches = [network(to_float(batch)).argmax(dim=1) for batch in images.split(batch_size)]
+        batches = [network(to_float(batch)).argmax(dim=1) for batch in torch.split(images, batch_size)]
     return torch.cat(batches)
 
 

@@ -59,7 +59,7 @@ def flip_point(
     for _ in range(masks):
         delta = torch.where(random_mask(trigger.shape, fraction, generator), trigger, -trigger)
         hits, loss = 0, 0.0
-        for batch, truth in zip(images.split(batch_size), labels.split(batch_size), strict=True):
+        for batch, truth in zip(torch.split(images, batch_size), torch.split(labels, batch_size), strict=True):
             with torch.no_grad():
                 logits = network(to_float(batch) + trigger + delta)
             hits += int((logits.argmax(dim=1) == truth).sum())

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Cells = Sequence[dict[str, Any]]
-KINDS: Mapping[str, Callable[[Mapping[str, Any], Cells], tuple["Figure", str]]] = {
+KINDS: Mapping[str, Callable[[Mapping[str, Any], Cells], tuple[Figure, str]]] = {
     "flip": flip.build,
     "triggers": triggers.build,
 }

@@ -28,8 +28,8 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> tuple[F
         axes.set_title(title)
         axes.axis("off")
     caption = (
-        f"**Figure {layout['number']}.** {layout['title']} on {slot['protocol']['dataset']}, drawn as 0.5 + τ / (2 max|τ|), "
-        "seed 0. A fixed trigger looks alike for every network, so one is shown.\n"
+        f"**Figure {layout['number']}.** {layout['title']} on {slot['protocol']['dataset']}, drawn as "
+        "0.5 + τ / (2 max|τ|), seed 0. A fixed trigger looks alike for every network, so one is shown.\n"
     )
     return figure, caption
 

@@ -71,8 +71,7 @@ class Plan:
                 "parameters": artifact.parameters,
                 "versions": artifact.versions,
                 "inputs": {
-                    role: [self.artifacts[path].recipe for path in paths]
-                    for role, paths in artifact.inputs.items()
+                    role: [self.artifacts[path].recipe for path in paths] for role, paths in artifact.inputs.items()
                 },
             }
         )

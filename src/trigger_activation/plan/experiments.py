@@ -38,16 +38,13 @@ def build_plan(config: Config) -> Plan:
 class ExperimentPlanner:
     """Adds the tables and figures of one experiment to a plan."""
 
-    def __init__(
-        self, config: Config, name: str, experiment: Experiment, plan: Plan, variants: Variants
-    ) -> None:
+    def __init__(self, config: Config, name: str, experiment: Experiment, plan: Plan, variants: Variants) -> None:
         self.config = config
         self.name = name
         self.experiment = experiment
         self.plan = plan
         self.protocols = {
-            slot: ProtocolArtifacts(config, protocol, plan, variants)
-            for slot, protocol in experiment.slots.items()
+            slot: ProtocolArtifacts(config, protocol, plan, variants) for slot, protocol in experiment.slots.items()
         }
 
     def run(self) -> None:
@@ -62,7 +59,7 @@ class ExperimentPlanner:
                 f"config/experiments/{self.name}.yaml: {asker} shows slot {slot}, which the experiment leaves empty: "
                 f"add `{slot}: <protocol>` under slots"
             )
-        return self.protocols[slot]  # type: ignore[index]
+        return self.protocols[slot]
 
     def _table(self, name: str, selection: Selection) -> str:
         table: Table = self.config.tables[name]
@@ -80,15 +77,11 @@ class ExperimentPlanner:
         layout = {"kind": table.kind, "title": table.title}
         return self._rendered(name, "table", layout, {}, ("csv", "md"), None if table.implemented else obstacle)
 
-    def _accuracy_table(
-        self, name: str, table: AccuracyTable, rows: Sequence[str], columns: Sequence[Column]
-    ) -> str:
+    def _accuracy_table(self, name: str, table: AccuracyTable, rows: Sequence[str], columns: Sequence[Column]) -> str:
         slot = self._slot(table.slots[0], name)
         resolved = [self._column(slot, column) for column in columns]
         attacks = [*([CLEAN] if table.clean_row else []), *rows]
-        cells = [
-            self._accuracy_cell(slot, table, attack, column) for attack in attacks for column in resolved
-        ]
+        cells = [self._accuracy_cell(slot, table, attack, column) for attack in attacks for column in resolved]
         layout = {
             "kind": table.kind,
             "number": table.number,
@@ -103,9 +96,7 @@ class ExperimentPlanner:
         }
         return self._rendered(name, "table", layout, {"cells": tuple(cells)}, ("csv", "md"))
 
-    def _accuracy_cell(
-        self, slot: ProtocolArtifacts, table: AccuracyTable, attack: str, column: dict[str, Any]
-    ) -> str:
+    def _accuracy_cell(self, slot: ProtocolArtifacts, table: AccuracyTable, attack: str, column: dict[str, Any]) -> str:
         surrogates = STANDARD if table.surrogates == "standard" else column["victim"]
         return slot.cell(
             CLEAN if attack == CLEAN else surrogates,
@@ -150,8 +141,8 @@ class ExperimentPlanner:
         preprocessing = slot.variant_of_role(column.preprocessing) if column.preprocessing else None
         if preprocessing and victim != STANDARD:
             raise UserError(
-                f"config/experiments/{self.name}.yaml: a column puts {preprocessing} in front of {victim}: preprocessing "
-                f"is evaluated with the {STANDARD} victim only, drop one of them"
+                f"config/experiments/{self.name}.yaml: a column puts {preprocessing} in front of {victim}: "
+                f"preprocessing is evaluated with the {STANDARD} victim only, drop one of them"
             )
         name = preprocessing or (victim if victim != STANDARD else "none")
         return {

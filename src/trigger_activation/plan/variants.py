@@ -62,9 +62,7 @@ class Variants:
             return Resolved({"class": variant.class_, **given}, 0, obstacle)
         where = variant.file + (f" (with the overrides of protocol {protocol_name})" if protocol else "")
         cls = self._class(kind, variant.class_, f"{where}: {name}.class")
-        parameters = validate(
-            cls, self._with_threat_model(cls, given, protocol), where, f"{name}.parameters"
-        )
+        parameters = validate(cls, self._with_threat_model(cls, given, protocol), where, f"{name}.parameters")
         return Resolved({"class": variant.class_, **resolved(parameters)}, cls.version, None)
 
     @staticmethod
@@ -76,9 +74,7 @@ class Variants:
         return cls
 
     @staticmethod
-    def _with_threat_model(
-        cls: type[Parameters], given: dict[str, Any], protocol: Protocol | None
-    ) -> dict[str, Any]:
+    def _with_threat_model(cls: type[Parameters], given: dict[str, Any], protocol: Protocol | None) -> dict[str, Any]:
         if protocol is None:
             return given
         threat = {"eps": protocol.attack.eps, "steps": protocol.attack.steps}

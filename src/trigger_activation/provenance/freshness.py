@@ -67,9 +67,7 @@ class Freshness:
             return Verdict(Status.STALE, str(record))
         if record is None:
             return Verdict(Status.STALE, "it has no provenance record")
-        reason = (
-            _recipe_change(artifact, record) or _size_change(record) or self._input_change(artifact, record)
-        )
+        reason = _recipe_change(artifact, record) or _size_change(record) or self._input_change(artifact, record)
         if reason:
             return Verdict(Status.STALE, reason)
         return Verdict(Status.VALID, "recipe, size and inputs are those of the plan")

@@ -128,7 +128,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("trigger_activation.tables"),
         undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 - every text goes through one of the filters below
+        autoescape=False,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -147,7 +147,6 @@ def render_grid(grid: Grid) -> dict[str, str]:
     """LaTeX, Markdown and CSV by file suffix."""
     environment = _environment()
     rendered = {
-        f".{suffix}": environment.get_template(f"table.{suffix}.j2").render(grid=grid)
-        for suffix in ("tex", "md")
+        f".{suffix}": environment.get_template(f"table.{suffix}.j2").render(grid=grid) for suffix in ("tex", "md")
     }
     return {**rendered, ".csv": pd.DataFrame(list(grid.records)).to_csv(index=False, lineterminator="\n")}

@@ -26,7 +26,9 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> Grid:
     for slot in layout["slots"]:
         measured = [next(remaining) for _ in slot["columns"]]
         rows += [_row(layout, slot["protocol"], network, measured) for network in slot["protocol"]["networks"]]
-        records += [_record(slot["protocol"]["name"], cell, trigger) for cell in measured for trigger in cell["triggers"]]
+        records += [
+            _record(slot["protocol"]["name"], cell, trigger) for cell in measured for trigger in cell["triggers"]
+        ]
     protocols = [slot["protocol"] for slot in layout["slots"]]
     return Grid(
         number=layout["number"],
@@ -52,9 +54,7 @@ def _counts(slot: Mapping[str, Any]) -> str:
     return f"{slot['protocol']['dataset']}: {seeds_used({c['label']: c['seeds'] for c in slot['columns']})}"
 
 
-def _row(
-    layout: Mapping[str, Any], protocol: Mapping[str, Any], network: str, cells: Sequence[dict[str, Any]]
-) -> Row:
+def _row(layout: Mapping[str, Any], protocol: Mapping[str, Any], network: str, cells: Sequence[dict[str, Any]]) -> Row:
     entries = []
     for cell in cells:
         values = [SCALE * t["mean_square"] for t in cell["triggers"] if t["network"] == network]

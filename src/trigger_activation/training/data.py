@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import Generator, Tensor
 
-from trigger_activation.training.settings import Augmentation
 from trigger_activation.errors import UserError
+from trigger_activation.training.settings import Augmentation
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -39,7 +39,8 @@ def augmented_batches(
     """
     if len(images) < batch_size:
         raise UserError(
-            f"the training set has {len(images)} images, fewer than one batch of {batch_size}: lower training.batch_size"
+            f"the training set has {len(images)} images, fewer than one batch of {batch_size}: "
+            "lower training.batch_size"
         )
     if augmentation.crop == "resized":
         raise UserError("augmentation.crop: `resized` is declared but not implemented yet: use `pad` or `none`")
@@ -57,9 +58,7 @@ def pad(images: Tensor, padding: int) -> Tensor:
     return torch.nn.functional.pad(images, (0, 0, padding, padding, padding, padding))
 
 
-def crop_and_flip(
-    count: int, side: int, augmentation: Augmentation, randomness: Generator
-) -> tuple[Tensor, Tensor]:
+def crop_and_flip(count: int, side: int, augmentation: Augmentation, randomness: Generator) -> tuple[Tensor, Tensor]:
     """Row and column indices (B, side) of a random crop of the padded image, columns reversed for flipped ones."""
     steps = torch.arange(side, device=randomness.device)
     shifts = torch.zeros(2, count, 1, dtype=torch.int64, device=randomness.device)

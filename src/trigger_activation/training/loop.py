@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor, nn
 
-from trigger_activation.training.settings import TrainingSettings
 from trigger_activation.errors import UserError
 from trigger_activation.training.data import augmented_batches
 from trigger_activation.training.paradigms import Paradigm
+from trigger_activation.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,7 @@ def train(
     """
 
     def batches(order: Generator, randomness: Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        return augmented_batches(
-            images, labels, settings.batch_size, settings.augmentation, order, randomness
-        )
+        return augmented_batches(images, labels, settings.batch_size, settings.augmentation, order, randomness)
 
     network.to(memory_format=torch.channels_last)
     trigger = paradigm.initial_trigger((3, images.shape[1], images.shape[2]), streams.trigger)

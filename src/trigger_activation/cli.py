@@ -1,0 +1,158 @@
+"""``trigact``: look at the plan, ask why something is stale, audit bytes, print tables. It writes nothing."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from trigger_activation.config import load_config
+from trigger_activation.errors import UserError
+from trigger_activation.plan import Artifact, Plan, build_plan
+from trigger_activation.provenance.freshness import Freshness
+from trigger_activation.provenance.record import Record, hash_file, read_record
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except UserError as error:
+        print(f"trigact: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="trigact", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    plan = commands.add_parser("plan", help="what an experiment consists of")
+    plan.add_argument("experiment")
+    plan.add_argument("--full", action="store_true", help="list every artifact and its recipe")
+    plan.set_defaults(command=show_plan)
+    explain = commands.add_parser("explain", help="why a target is fresh, stale or missing")
+    explain.add_argument("path")
+    explain.set_defaults(command=explain_target)
+    verify = commands.add_parser("verify", help="compare the sha256 of every artifact with its record")
+    verify.add_argument("experiment", nargs="?", help="default: all experiments")
+    verify.set_defaults(command=verify_bytes)
+    show = commands.add_parser("show", help="print an experiment's rendered tables")
+    show.add_argument("experiment")
+    show.set_defaults(command=show_tables)
+    return parser
+
+
+def _plan() -> Plan:
+    return build_plan(load_config(Path("config")))
+
+
+def _targets(plan: Plan, experiment: str) -> dict[str, str]:
+    if experiment not in plan.targets:
+        raise UserError(f"there is no experiment {experiment!r}: choose one of {', '.join(sorted(plan.targets))}")
+    return plan.targets[experiment]
+
+
+def show_plan(options: argparse.Namespace) -> int:
+    """Print the counts per kind and table, or everything."""
+    plan = _plan()
+    targets = _targets(plan, options.experiment)
+    if options.full:
+        for artifact in plan.of_experiment(options.experiment):
+            print(f"{artifact.kind:<11}{artifact.recipe[:12]}  {artifact.path}")
+        return 0
+    per_target = {name: _counts(plan.upstream([path])) for name, path in targets.items()}
+    per_target["all"] = _counts(plan.of_experiment(options.experiment))
+    kinds = [kind for kind in per_target["all"] if kind not in {"table", "figure"}]
+    print(f"{options.experiment:<12}" + "".join(f"{kind:>12}" for kind in kinds))
+    for name, counts in per_target.items():
+        print(f"{name:<12}" + "".join(f"{counts[kind] or '-':>12}" for kind in kinds))
+    if missing := sorted({a.obstacle for a in plan.of_experiment(options.experiment) if a.obstacle}):
+        print("\nNot implemented yet:", *missing, sep="\n  ")
+    return 0
+
+
+def _counts(artifacts: Iterable[Artifact]) -> Counter[str]:
+    return Counter(artifact.kind for artifact in artifacts)
+
+
+def explain_target(options: argparse.Namespace) -> int:
+    """Print the verdict on a target and on what it depends on."""
+    plan = _plan()
+    freshness = Freshness(plan)
+    path = _owner(plan, options.path)
+    verdict = freshness.verdict(path)
+    print(f"{path} is {verdict.status}: {verdict.reason}.")
+    if verdict.valid:
+        return 0
+    upstream = [a.path for a in plan.upstream([path]) if a.path != path]
+    invalid = [parent for parent in upstream if not freshness.verdict(parent).valid]
+    if invalid:
+        print(f"Of {len(upstream)} artifacts that it depends on, {len(invalid)} are not valid:")
+    for parent in invalid:
+        print(f"  {parent} is {freshness.verdict(parent).status}: {freshness.verdict(parent).reason}")
+    return 0
+
+
+def _owner(plan: Plan, path: str) -> str:
+    """The artifact that a file belongs to."""
+    path = str(Path(path)).removesuffix(".prov.json")
+    for artifact in plan.artifacts.values():
+        if path in (*artifact.files, *artifact.by_products):
+            return artifact.path
+    return plan[path].path
+
+
+def verify_bytes(options: argparse.Namespace) -> int:
+    """Hash every file that exists and compare it with its record; exit 1 if one differs."""
+    plan = _plan()
+    if options.experiment:
+        _targets(plan, options.experiment)
+        artifacts = plan.of_experiment(options.experiment)
+    else:
+        artifacts = list(plan.artifacts.values())
+    present = [path for a in artifacts for path in (a.path, *a.by_products) if Path(path).exists()]
+    problems = [problem for path in present for problem in _audit(path)]
+    for problem in problems:
+        print(problem)
+    print(f"{len(present)} artifacts verified, {len(problems)} problems.")
+    return 1 if problems else 0
+
+
+def _audit(path: str) -> list[str]:
+    try:
+        record = read_record(path)
+    except UserError as error:
+        return [str(error)]
+    if record is None:
+        return [f"{path} has no provenance record: delete it and run again"]
+    return _damaged_files(record)
+
+
+def _damaged_files(record: Record) -> list[str]:
+    return [
+        f"{name} is damaged (its sha256 is not the recorded one): delete it and run again"
+        for name, file in record.files.items()
+        if not Path(name).exists() or hash_file(Path(name)) != file.sha256
+    ]
+
+
+def show_tables(options: argparse.Namespace) -> int:
+    """Print the Markdown of every rendered table and figure."""
+    plan = _plan()
+    for name, path in _targets(plan, options.experiment).items():
+        markdown = Path(path).with_suffix(".md")
+        if markdown.exists():
+            print(markdown.read_text(encoding="utf-8"))
+        else:
+            print(f"{name} has not been rendered: run `snakemake {path}`\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
