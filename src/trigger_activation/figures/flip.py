@@ -44,7 +44,7 @@ def _caption(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> str:
     masks = len(cell["points"][0]["accuracy"])
     return (
         f"**Figure {layout['number']}.** {layout['title']}: f(x + τ + δ), where δ is −τ with a random share "
-        f"of its entries flipped to +τ. At 0 % the trigger is cancelled and the network sees x; at 100 % it sees x + 2τ. "
-        f"{protocol['dataset']}, {protocol['networks'][cell['network']]}, {cell['images']:,} test images, mean over "
+        f"of its entries flipped to +τ. At 0 % the trigger is cancelled and the network sees x; "
+        f"at 100 % it sees x + 2τ. {protocol['dataset']}, {protocol['networks'][cell['network']]}, {cell['images']:,} test images, mean over "
         f"{masks} random masks, the band from the lowest to the highest.\n"
     )

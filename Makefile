@@ -1,0 +1,45 @@
+# `make demo` and `make test` are all the set-up there is: both create the environment if it is not current.
+
+ENV ?= .venv
+PYTHON ?= python3.11
+BIN := $(ENV)/bin
+CORES ?= $(shell nproc)
+# What the environment is made from, and for which folder; another content asks for another stamp.
+CONTENT := $(shell (pwd; cat requirements.lock requirements-oracles.txt pyproject.toml) | cksum | tr ' ' '-')
+STAMP := $(BIN)/.current-$(CONTENT)
+export PATH := $(abspath $(BIN)):$(PATH)
+
+.PHONY: demo tables test lint env lock clean
+
+demo: env  ## the whole paper in miniature, every artifact made anew on this machine
+	snakemake --cores $(CORES) --quiet rules reason host progress --config experiment=demo complete=true
+
+tables: env  ## render the tables and figures of the committed cells
+	snakemake --cores $(CORES) --quiet rules reason host progress --config experiment=demo
+
+test: env
+	python -m pytest -q
+
+lint: env
+	ruff check
+	ruff format --check
+	mypy
+	snakefmt --check workflow
+	snakemake --lint
+
+env: $(STAMP)  ## create the environment; nothing happens while it is current
+
+$(STAMP):
+	@echo "Creating the environment in $(ENV); this takes some minutes the first time."
+	$(PYTHON) -m venv $(ENV)
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --requirement requirements-oracles.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@rm -f $(BIN)/.current-* && touch $@
+
+lock:  ## write requirements.lock again from pyproject.toml
+	uv pip compile --universal --python-version 3.11 --extra dev --no-header --no-annotate \
+		--output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf .snakemake results/scratch results/specs results/logs
