@@ -1,4 +1,4 @@
-"""``trigact``: look at the plan, ask why something is stale, audit bytes, print tables. It writes nothing."""
+"""``trigact``: look at the plan, ask why something is stale, audit bytes, print tables."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from trigger_activation.config import load_config
 from trigger_activation.errors import UserError
 from trigger_activation.plan import Artifact, Plan, build_plan
+from trigger_activation.provenance import fingerprints
 from trigger_activation.provenance.freshness import Freshness
 from trigger_activation.provenance.record import Record, hash_file, read_record
 
@@ -45,6 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("show", help="print an experiment's rendered tables")
     show.add_argument("experiment")
     show.set_defaults(command=show_tables)
+    accept = commands.add_parser("accept", help="for developers: record the code as making the same results")
+    accept.set_defaults(command=accept_code)
     return parser
 
 
@@ -151,6 +154,13 @@ def show_tables(options: argparse.Namespace) -> int:
             print(markdown.read_text(encoding="utf-8"))
         else:
             print(f"{name} has not been rendered: run `snakemake {path}`\n")
+    return 0
+
+
+def accept_code(_: argparse.Namespace) -> int:
+    """Write the fingerprints of the code as it is now."""
+    fingerprints.accept()
+    print(f"{fingerprints.COMMITTED} written: commit it with the change.")
     return 0
 
 

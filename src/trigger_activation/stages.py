@@ -56,7 +56,7 @@ def make_dataset(job: Job) -> None:
 
 def make_checkpoint(job: Job) -> None:
     """Train a network."""
-    images, labels = job.labelled("train")
+    images, labels = job.labelled("train", job.parameters["images"])
     description = {key: job.parameters[key] for key in ("network", "image_size", "classes")}
     torch.manual_seed(seeds.derive_seed(job.spec.path, "initialisation"))
     network = build_network(description).to(job.device)

@@ -121,6 +121,8 @@ class Protocol(Strict):
     threads: Positive = 1
     """Torch threads of every job; part of the recipe, since it may change rounding."""
     seeds: Seeds = Seeds()
+    training_images: Positive | None = None
+    """The first so many training images; all of them unless given."""
     training: TrainingSettings
     attack: AttackSettings
     evaluation: EvaluationSettings
@@ -209,10 +211,11 @@ class Figure(Strict):
 
 
 class Selection(Strict):
-    """Rows and columns that an experiment shows instead of all those that a table declares."""
+    """Rows, columns and slots that an experiment shows instead of all those that a table declares."""
 
     rows: list[str] | None = None
     columns: list[Column] | None = None
+    slots: list[Literal["A", "B", "C"]] | None = None
 
 
 class Experiment(Strict):

@@ -41,10 +41,11 @@ def _curve(axes: Axes, points: Sequence[dict[str, Any]], quantity: str, label: s
 def _caption(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> str:
     protocol = layout["slots"][0]["protocol"]
     cell = cells[0]
+    network = protocol["networks"][cell["network"]]
     masks = len(cell["points"][0]["accuracy"])
     return (
-        f"**Figure {layout['number']}.** {layout['title']}: f(x + τ + δ), where δ is −τ with a random share "
-        f"of its entries flipped to +τ. At 0 % the trigger is cancelled and the network sees x; "
-        f"at 100 % it sees x + 2τ. {protocol['dataset']}, {protocol['networks'][cell['network']]}, {cell['images']:,} test images, mean over "
-        f"{masks} random masks, the band from the lowest to the highest.\n"
+        f"**Figure {layout['number']}.** {layout['title']}: f(x + τ + δ), where δ is −τ with a random share of its "
+        "entries flipped to +τ. At 0 % the trigger is cancelled and the network sees x; at 100 % it sees x + 2τ. "
+        f"{protocol['dataset']}, {network}, {cell['images']:,} test images, mean over {masks} random masks, the band "
+        "from the lowest to the highest.\n"
     )

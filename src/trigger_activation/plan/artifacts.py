@@ -67,6 +67,7 @@ class ProtocolArtifacts:
             "network": architecture.parameters,
             "paradigm": training.parameters,
             "training": self.protocol.training.model_dump(mode="json"),
+            "images": self.protocol.training_images,
             "classes": declared.classes,
             "image_size": declared.image_size,
             "seed": seed,

@@ -63,6 +63,8 @@ class ExperimentPlanner:
 
     def _table(self, name: str, selection: Selection) -> str:
         table: Table = self.config.tables[name]
+        if selection.slots:
+            table = table.model_copy(update={"slots": selection.slots})
         columns = selection.columns or table.columns
         if isinstance(table, AccuracyTable):
             return self._accuracy_table(name, table, selection.rows or table.rows, columns)
@@ -118,7 +120,7 @@ class ExperimentPlanner:
             "kind": table.kind,
             "number": table.number,
             "title": table.title,
-            "decimals": self._decimals(table),
+            "decimals": table.decimals,
             "slots": shown,
         }
         return self._rendered(name, "table", layout, {"cells": tuple(measured)}, ("csv", "md"))

@@ -38,7 +38,8 @@ class Freshness:
 
     Args:
         plan: what is asked for.
-        complete: whether an artifact also needs its by-products, as in a run that makes everything anew.
+        complete: whether an artifact also needs its by-products and valid inputs, as in a run that makes everything
+            that is not there rather than rely on what was made of it elsewhere.
     """
 
     def __init__(self, plan: Plan, complete: bool = False) -> None:
@@ -70,6 +71,9 @@ class Freshness:
         reason = _recipe_change(artifact, record) or _size_change(record) or self._input_change(artifact, record)
         if reason:
             return Verdict(Status.STALE, reason)
+        remade = [path for path in artifact.input_paths if self.complete and not self.verdict(path).valid]
+        if remade:
+            return Verdict(Status.STALE, f"{remade[0]} is made first")
         return Verdict(Status.VALID, "recipe, size and inputs are those of the plan")
 
     def _record(self, path: str) -> Record | UserError | None:

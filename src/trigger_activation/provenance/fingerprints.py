@@ -1,0 +1,113 @@
+"""Fingerprints of the code that makes results, so that a change of code asks for a change of version.
+
+A recipe names versions, not code: reformatting or a better comment must not retrain anything. What protects the
+other direction is a committed list of fingerprints, one per registered algorithm and one per stage. A test fails when
+code changed and its version did not; ``trigact accept`` writes the list anew.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib
+import inspect
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from trigger_activation.plan.artifacts import STAGE_VERSIONS
+from trigger_activation.plan.variants import REGISTRIES
+from trigger_activation.storage.atomic import write_text
+
+PACKAGE = Path(__file__).parent.parent
+COMMITTED = Path(__file__).with_name("fingerprints.json")
+
+SHARED: Mapping[str, tuple[str, ...]] = {
+    "dataset": ("storage/arrays.py",),
+    "checkpoint": (
+        "seeds.py",
+        "training/loop.py",
+        "training/data.py",
+        "training/settings.py",
+        "training/paradigms/__init__.py",
+        "networks/_small.py",
+        "storage/checkpoints.py",
+    ),
+    "tae": ("seeds.py", "attacks/_engine.py", "networks/_deployed.py", "networks/_modes.py"),
+    "cell": ("evaluation/accuracy.py", "networks/_deployed.py"),
+    "trigger": ("evaluation/triggers.py",),
+    "flip": ("evaluation/triggers.py",),
+    "table": (
+        "tables/__init__.py",
+        "tables/accuracy.py",
+        "tables/trigger.py",
+        "tables/grid.py",
+        "tables/facts.py",
+        "tables/templates/table.tex.j2",
+        "tables/templates/table.md.j2",
+    ),
+    "figure": ("figures/__init__.py", "figures/flip.py", "figures/triggers.py", "figures/paper.mplstyle"),
+}
+"""Code that a stage shares between algorithms: changing it may change what the stage makes."""
+
+
+def fingerprints() -> dict[str, dict[str, Any]]:
+    """Version and fingerprint of every registered algorithm and every stage."""
+    found = {}
+    for kind, registry in REGISTRIES.items():
+        for name in registry.names():
+            module = importlib.import_module(registry[name].__module__)
+            code = _code(Path(str(inspect.getsourcefile(module))))
+            found[f"{kind}/{name}"] = _entry(registry[name].version, code)
+    stages = ast.parse((PACKAGE / "stages.py").read_text(encoding="utf-8"))
+    for stage, files in SHARED.items():
+        code = "\n".join([stage_code(stages, f"make_{stage}"), *(_code(PACKAGE / file) for file in files)])
+        found[f"stage/{stage}"] = _entry(STAGE_VERSIONS[stage], code)
+    return found
+
+
+def _entry(version: int, code: str) -> dict[str, Any]:
+    return {"version": version, "sha256": hashlib.sha256(code.encode()).hexdigest()}
+
+
+def _code(file: Path) -> str:
+    text = file.read_text(encoding="utf-8")
+    return normalised(ast.parse(text)) if file.suffix == ".py" else text
+
+
+def stage_code(stages: ast.Module, function: str) -> str:
+    """A stage function and the functions of its module that it reaches."""
+    local = {node.name: node for node in stages.body if isinstance(node, ast.FunctionDef)}
+    reached, waiting = dict.fromkeys([function]), [function]
+    while waiting:
+        used = {node.id for node in ast.walk(local[waiting.pop()]) if isinstance(node, ast.Name)}
+        new = [name for name in sorted(used & local.keys()) if name not in reached]
+        reached |= dict.fromkeys(new)
+        waiting += new
+    return "\n".join(normalised(local[name]) for name in reached)
+
+
+def normalised(tree: ast.AST) -> str:
+    """Source without comments, docstrings and layout."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            body = [s for s in node.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+            node.body = body or [ast.Pass()]
+    return ast.unparse(tree)
+
+
+def changed_without_version() -> list[str]:
+    """Names whose code is not the committed one although the version is."""
+    committed = json.loads(COMMITTED.read_text(encoding="utf-8"))
+    return [
+        name
+        for name, entry in fingerprints().items()
+        if name not in committed
+        or (entry["version"] == committed[name]["version"] and entry["sha256"] != committed[name]["sha256"])
+    ]
+
+
+def accept() -> None:
+    """Write the list as the code is now."""
+    write_text(COMMITTED, json.dumps(fingerprints(), indent=1, sort_keys=True) + "\n")

@@ -1,0 +1,96 @@
+"""What several tests share: one core, real images, and small networks that are trained once per session."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from torch import Generator, Tensor, nn
+
+from trigger_activation.datasets import DATASETS, Split
+from trigger_activation.networks import NETWORKS
+from trigger_activation.training.loop import Streams, train
+from trigger_activation.training.paradigms import PARADIGMS, Paradigm
+from trigger_activation.training.settings import Augmentation, TrainingSettings
+
+CONFIG = Path(__file__).resolve().parents[1] / "config"
+
+# Two threads on a busy machine wait for each other, and one makes sums come out in the same order everywhere.
+torch.set_num_threads(1)
+
+
+def _fashion16(split: Split) -> tuple[Tensor, Tensor]:
+    entry = yaml.safe_load((CONFIG / "datasets/embedded.yaml").read_text("utf-8"))["fashion16"]
+    data = DATASETS[entry["class"]](**entry["parameters"]).load(split)
+    return torch.from_numpy(data.images), torch.from_numpy(data.labels)
+
+
+def _vgg_s() -> nn.Module:
+    entry = yaml.safe_load((CONFIG / "networks/miniature.yaml").read_text("utf-8"))["vgg-s"]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return NETWORKS[entry["class"]](**entry["parameters"]).build(16, 10)
+
+
+def _trained(paradigm: Paradigm, data: tuple[Tensor, Tensor], epochs: int) -> tuple[nn.Module, Tensor | None]:
+    network = _vgg_s()
+    settings = TrainingSettings(
+        epochs=epochs,
+        batch_size=64,
+        learning_rate=0.1,
+        momentum=0.9,
+        weight_decay=5e-4,
+        gradient_clip=5.0,
+        augmentation=Augmentation(crop="pad", padding=1, horizontal_flip=True),
+    )
+    streams = Streams(*(Generator().manual_seed(seed) for seed in range(5)))
+    trigger = train(network, paradigm, *data, settings, streams)
+    return network.eval(), trigger
+
+
+@pytest.fixture(scope="session")
+def fashion16_train() -> tuple[Tensor, Tensor]:
+    """2,000 real training images, uint8 (N, 16, 16, 3), and their labels."""
+    images, labels = _fashion16("train")
+    return images[:2000], labels[:2000]
+
+
+@pytest.fixture(scope="session")
+def fashion16_test() -> tuple[Tensor, Tensor]:
+    """500 real test images, uint8 (N, 16, 16, 3), and their labels."""
+    images, labels = _fashion16("test")
+    return images[:500], labels[:500]
+
+
+@pytest.fixture
+def fresh_network() -> nn.Module:
+    """An untrained miniature VGG for 16 px and 10 classes, in training mode."""
+    return _vgg_s()
+
+
+@pytest.fixture(scope="session")
+def _standard(fashion16_train: tuple[Tensor, Tensor]) -> nn.Module:
+    images, labels = fashion16_train
+    return _trained(PARADIGMS["standard"](), (images[:1000], labels[:1000]), epochs=3)[0]
+
+
+@pytest.fixture
+def trained_network(_standard: nn.Module) -> nn.Module:
+    """A miniature VGG after some standard training, in evaluation mode; every test gets its own copy."""
+    return copy.deepcopy(_standard)
+
+
+@pytest.fixture(scope="session")
+def _with_fixed_trigger(fashion16_train: tuple[Tensor, Tensor]) -> tuple[nn.Module, Tensor]:
+    network, trigger = _trained(PARADIGMS["trigger_fixed"](trigger_eps="64/255"), fashion16_train, epochs=5)
+    assert trigger is not None
+    return network, trigger
+
+
+@pytest.fixture
+def triggered_network(_with_fixed_trigger: tuple[nn.Module, Tensor]) -> tuple[nn.Module, Tensor]:
+    """A miniature VGG trained with a fixed trigger of 64/255, and that trigger; every test gets its own copy."""
+    return copy.deepcopy(_with_fixed_trigger)

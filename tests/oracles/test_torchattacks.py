@@ -1,0 +1,109 @@
+"""Attacks against torchattacks, an implementation by other people, at equal settings.
+
+A pixel counts as equal within 1e-5, a hundredth of the smallest step below. Not all pixels need be: the two project in
+a different order (clip the image, clip the difference), which differs by a rounding of 6e-8, and where a gradient
+nearly cancels to zero such a rounding can turn its sign in the next iteration. torchattacks averages the loss over the
+batch, ours adds it up; batches of 32 make that an exact factor, which neither the sign nor the momentum (both divide
+by the mean of |g| over an image) can see.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Generator, Tensor, nn
+
+from trigger_activation.attacks import ATTACKS
+from trigger_activation.training.data import to_float
+
+torchattacks = pytest.importorskip("torchattacks", reason="see requirements-oracles.txt")
+
+SETTINGS = [(8 / 255, 2 / 255, 10), (16 / 255, 0.8 / 255, 20)]
+
+
+@pytest.fixture
+def batch(fashion16_test: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    images, labels = fashion16_test
+    # Contiguous, because other memory formats choose other convolutions, which round differently.
+    return to_float(images[:32]).contiguous(), labels[:32]
+
+
+def ours(name: str, network: nn.Module, batch: tuple[Tensor, Tensor], **parameters: Any) -> Tensor:
+    return ATTACKS[name](**parameters).perturb(network, *batch, Generator().manual_seed(0))
+
+
+def theirs(name: str, network: nn.Module, batch: tuple[Tensor, Tensor], **parameters: Any) -> Tensor:
+    with torch.random.fork_rng(devices=[]):
+        result: Tensor = getattr(torchattacks, name)(network, **parameters)(*batch)
+    return result
+
+
+def assert_equal_pixels(left: Tensor, right: Tensor, clean: Tensor) -> None:
+    assert ((left - right).abs() <= 1e-5).float().mean() >= 0.999
+    assert (left - clean).abs().mean() > 1e-3  # both did attack
+
+
+@pytest.mark.parametrize(("eps", "alpha", "steps"), SETTINGS)
+class TestEqualSettings:
+    def test_pgd_without_random_start(
+        self, eps: float, alpha: float, steps: int, trained_network: nn.Module, batch: tuple[Tensor, Tensor]
+    ) -> None:
+        left = ours("pgd", trained_network, batch, eps=eps, step_size=alpha, steps=steps, random_start=False)
+        right = theirs("PGD", trained_network, batch, eps=eps, alpha=alpha, steps=steps, random_start=False)
+        assert_equal_pixels(left, right, batch[0])
+
+    def test_ifgsm(
+        self, eps: float, alpha: float, steps: int, trained_network: nn.Module, batch: tuple[Tensor, Tensor]
+    ) -> None:
+        left = ours("ifgsm", trained_network, batch, eps=eps, step_size=alpha, steps=steps)
+        assert_equal_pixels(left, theirs("BIM", trained_network, batch, eps=eps, alpha=alpha, steps=steps), batch[0])
+
+    @pytest.mark.parametrize("decay", [1.0, 0.5])
+    def test_mifgsm(
+        self,
+        eps: float,
+        alpha: float,
+        steps: int,
+        decay: float,
+        trained_network: nn.Module,
+        batch: tuple[Tensor, Tensor],
+    ) -> None:
+        left = ours("mifgsm", trained_network, batch, eps=eps, step_size=alpha, steps=steps, momentum=decay)
+        right = theirs("MIFGSM", trained_network, batch, eps=eps, alpha=alpha, steps=steps, decay=decay)
+        assert_equal_pixels(left, right, batch[0])
+
+    @pytest.mark.parametrize("decay", [1.0, 0.0])
+    def test_difgsm_without_transforms(
+        self,
+        eps: float,
+        alpha: float,
+        steps: int,
+        decay: float,
+        trained_network: nn.Module,
+        batch: tuple[Tensor, Tensor],
+    ) -> None:
+        shared = {"eps": eps, "steps": steps}
+        left = ours("difgsm", trained_network, batch, step_size=alpha, momentum=decay, probability=0, **shared)
+        right = theirs("DIFGSM", trained_network, batch, alpha=alpha, decay=decay, diversity_prob=0, **shared)
+        assert_equal_pixels(left, right, batch[0])
+
+
+@pytest.mark.parametrize(("size", "top", "left"), [(32, 0, 0), (32, 2, 1), (33, 1, 0), (34, 0, 0)])
+def test_the_transform_of_difgsm(
+    size: int, top: int, left: int, batch: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their transform without the resize back, which they leave out, resized back by torchvision."""
+    from torchvision.transforms.functional import InterpolationMode, resize
+
+    from trigger_activation.attacks.difgsm import diversify
+
+    images = batch[0].repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    attacker = torchattacks.DIFGSM(nn.Flatten(), resize_rate=1.1, diversity_prob=1.1)
+    draws = iter([size, top, left])
+    monkeypatch.setattr(torch, "randint", lambda **_: torch.tensor([next(draws)], dtype=torch.int32))
+    padded = attacker.input_diversity(images)
+    assert padded.shape[-2:] == (35, 35)
+    expected = resize(padded, [32, 32], InterpolationMode.BILINEAR, antialias=False)
+    torch.testing.assert_close(diversify(images, size, 35, top, left), expected, atol=1e-6, rtol=0)

@@ -1,0 +1,103 @@
+"""Nothing is made twice, and nothing stale is taken for fresh."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import Project, scramble_times
+
+pytestmark = pytest.mark.workflow
+
+
+def test_a_finished_run_plans_nothing(finished: Project) -> None:
+    assert finished.planned() == {}
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_scrambled_times_without_records_plan_nothing(copy: Project, seed: int) -> None:
+    scramble_times(copy, seed)
+    assert copy.planned() == {}
+
+
+def test_reformatting_config_plans_nothing(copy: Project) -> None:
+    for path in copy.folder.glob("config/**/*.yaml"):
+        path.write_text("# reformatted\n" + yaml.safe_dump(yaml.safe_load(path.read_text()), sort_keys=True))
+    assert copy.planned() == {}
+
+
+def test_absent_heavy_artifacts_plan_nothing_while_cells_are_there(copy: Project) -> None:
+    for folder in ("checkpoints", "taes", "datasets", "predictions"):
+        shutil.rmtree(copy.folder / "results" / folder)
+    assert copy.planned() == {}
+
+
+def test_a_deleted_table_plans_only_itself(copy: Project) -> None:
+    (copy.folder / "paper_tables/smoke/table1.tex").unlink()
+    assert copy.planned() == {"table": 1}
+
+
+def test_a_changed_attack_plans_exactly_what_depends_on_it(copy: Project) -> None:
+    copy.edit("config/attacks/gradient.yaml", "momentum: 1.0}  # Dong", "momentum: 0.5}  # Dong")
+    outputs = copy.planned_outputs()
+    heavy = {path for path in outputs if path.startswith("results/")}
+    assert all("/mifgsm" in path for path in heavy)
+    assert copy.planned() == {"tae": 8, "cell": 6, "table": 2}
+    assert {path for path in outputs if path.startswith("paper_tables")} == {
+        "paper_tables/smoke/table1.tex",
+        "paper_tables/smoke/table8.tex",
+    }
+
+
+def test_changing_it_back_plans_nothing(copy: Project) -> None:
+    copy.edit("config/attacks/gradient.yaml", "momentum: 1.0}  # Dong", "momentum: 0.5}  # Dong")
+    assert copy.planned()
+    copy.edit("config/attacks/gradient.yaml", "momentum: 0.5}  # Dong", "momentum: 1.0}  # Dong")
+    assert copy.planned() == {}
+
+
+def test_a_changed_label_plans_only_tables(copy: Project) -> None:
+    copy.edit("config/attacks/gradient.yaml", "label: PGD", "label: PGD-20")
+    assert copy.planned() == {"table": 3}
+
+
+def test_planning_writes_nothing(copy: Project) -> None:
+    copy.edit("config/attacks/gradient.yaml", "momentum: 1.0}  # Dong", "momentum: 0.5}  # Dong")
+    before = copy.snapshot()
+    assert copy.planned()
+    copy.run("--unlock")
+    copy.trigact("explain", "results/taes/smoke/vgg-s__standard/seed0/mifgsm.npz")
+    assert copy.snapshot() == before
+
+
+def test_explain_names_the_changed_parameter(copy: Project) -> None:
+    copy.edit("config/attacks/gradient.yaml", "momentum: 1.0}  # Dong", "momentum: 0.5}  # Dong")
+    result = copy.trigact("explain", "results/taes/smoke/vgg-s__standard/seed0/mifgsm.npz")
+    assert "stale" in result.stdout
+    assert "attack.momentum 1.0 -> 0.5" in result.stdout
+
+
+def test_a_stale_run_mends_itself_and_then_plans_nothing(copy: Project) -> None:
+    copy.edit("config/attacks/gradient.yaml", "momentum: 1.0}  # Dong", "momentum: 0.5}  # Dong")
+    scramble_times(copy, 2)
+    result = copy.run()
+    assert result.returncode == 0, result.stdout
+    assert "16 artifacts made" in result.stdout
+    assert copy.planned() == {}
+
+
+def test_complete_makes_every_artifact_from_committed_cells(copy: Project) -> None:
+    """As in a clone: cells and tables are there, nothing else."""
+    for path in (copy.folder / "results").iterdir():
+        if path.name != "cells":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    planned = copy.planned(settings=("experiment=smoke", "complete=true"))
+    kinds = {"dataset": 2, "checkpoint": 10, "tae": 20, "cell": 23, "measurement": 3, "table": 4, "figure": 2}
+    assert planned == kinds
+
+
+def test_lint_passes(finished: Project) -> None:
+    result = finished.execute([str(Path(finished.command()[0])), "--lint"])
+    assert result.returncode == 0, result.stdout

@@ -1,0 +1,93 @@
+"""The smoke experiment from end to end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import Project
+
+from trigger_activation.config import load_config
+from trigger_activation.plan import build_plan
+
+pytestmark = pytest.mark.workflow
+
+
+def test_every_planned_file_is_there(finished: Project) -> None:
+    plan = build_plan(load_config(finished.folder / "config"))
+    missing = [
+        file
+        for artifact in plan.of_experiment("smoke")
+        for file in (*artifact.files, *artifact.by_products)
+        if not (finished.folder / file).exists()
+    ]
+    assert not missing
+
+
+def test_nothing_half_written_stays(finished: Project) -> None:
+    assert not list(finished.folder.rglob(".partial-*"))
+
+
+def test_verify_finds_no_problem(finished: Project) -> None:
+    result = finished.trigact("verify", "smoke")
+    assert result.returncode == 0
+    assert "0 problems" in result.stdout
+
+
+def test_captions_name_what_was_really_used(finished: Project) -> None:
+    caption = (finished.folder / "paper_tables/smoke/table1.md").read_text()
+    for fact in ("Fashion-MNIST", "16/255", "3 iterations", "100 test images", "VGG (s) and ResNet-18 (xs)", "2 seeds"):
+        assert fact in caption
+
+
+def test_cells_hold_counts_that_give_their_means(finished: Project) -> None:
+    for path in finished.folder.glob("results/cells/smoke/standard/*/*.json"):
+        cell = json.loads(path.read_text())["content"]
+        counts = [count for seed in cell["correct"] for victim in seed for count in victim]
+        expected = 100 * sum(counts) / len(counts) / cell["images"]
+        assert cell["means"]["all"]["mean"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_logs_show_progress(finished: Project) -> None:
+    (log,) = finished.folder.glob("results/logs/checkpoints/smoke/vgg-s__at/seed0.log")
+    assert "2/2" in log.read_text()
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
+def test_tables_compile_in_a_document_of_three_lines(finished: Project, tmp_path: Path) -> None:
+    inputs = "".join(rf"\input{{{path}}}" for path in sorted(finished.folder.glob("paper_tables/smoke/*.tex")))
+    document = tmp_path / "document.tex"
+    document.write_text(
+        "\\documentclass{article}\\usepackage{booktabs,graphicx}\n\\begin{document}\n" + inputs + "\\end{document}\n"
+    )
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", document.name]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+    assert result.returncode == 0, result.stdout[-2000:]
+    assert "Overfull" not in result.stdout
+
+
+def test_one_cell_builds_only_what_it_needs(fresh: Project) -> None:
+    planned = fresh.planned("results/cells/smoke/standard/pgd/at.json")
+    assert planned == {"dataset": 2, "checkpoint": 4, "tae": 2, "cell": 1}
+
+
+def test_the_whole_paper_can_be_planned(fresh: Project) -> None:
+    planned = fresh.planned(settings=("experiment=paper",))
+    purified = planned["purified_tae"] + planned["purified_clean"]
+    assert (planned["checkpoint"], planned["tae"], purified, planned["cell"]) == (162, 322, 266, 469)
+
+
+def test_what_is_not_implemented_stops_the_run_before_its_first_job(fresh: Project) -> None:
+    result = fresh.run("paper_tables/paper/table2.tex")
+    assert result.returncode != 0
+    assert "not implemented yet" in result.stdout
+    assert not list(fresh.folder.glob("results/checkpoints/**/*.safetensors"))
+
+
+def test_a_target_that_no_plan_contains_is_explained(fresh: Project) -> None:
+    result = fresh.run("results/cells/smoke/standard/pgd/fixed_4.json")
+    assert result.returncode != 0
+    assert "is in no experiment's plan" in result.stdout
