@@ -79,7 +79,10 @@ class Job:
 
     def networks(self, role: str) -> list[DeployedNetwork]:
         """The deployed networks of a role."""
-        return [load_checkpoint(Path(record.path), self.device) for record in self.records(role)]
+        return [
+            load_checkpoint(Path(record.path), self.device, record.parameters["network"])
+            for record in self.records(role)
+        ]
 
     def cells(self, role: str = "cells") -> list[dict[str, Any]]:
         """The contents of JSON inputs."""

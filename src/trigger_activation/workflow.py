@@ -95,11 +95,12 @@ class Workflow:
         """Before the first job: take the lock, refuse what cannot be made, forgive clocks that ran ahead."""
         try:
             self._lock.acquire()
+            for artifact in self._planned.values():
+                if artifact.obstacle:
+                    raise UserError(f"{artifact.path} cannot be made: {artifact.obstacle}")
+            _check_writable(self._planned)
         except UserError as error:
             raise WorkflowError(str(error)) from None
-        for artifact in self._planned.values():
-            if artifact.obstacle:
-                raise WorkflowError(f"{artifact.path} cannot be made: {artifact.obstacle}")
         if self._marker is not None:
             self._marker.reset()
         _forgive_future_times(path for path in self._inputs if path not in self._planned)
@@ -159,6 +160,14 @@ class Marker:
     def reset(self) -> None:
         """Date the marker now: Snakemake discards the output of a job whose input lies in the future."""
         os.utime(self.path)
+
+
+def _check_writable(paths: Iterable[str]) -> None:
+    """Raise a ``UserError`` if a folder that will be written to is read-only."""
+    folders = {next(parent for parent in Path(path).parents if parent.exists()) for path in paths}
+    for folder in sorted(folders):
+        if not os.access(folder, os.W_OK):
+            raise UserError(f"{folder} cannot be written to: check its permissions, or whether its disk is read-only")
 
 
 def _forgive_future_times(paths: Iterable[str]) -> None:

@@ -2,81 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
-QUIET = ("--quiet", "rules", "reason", "host", "progress")
-
-
-@dataclass(frozen=True)
-class Project:
-    """A folder with the workflow and its config."""
-
-    folder: Path
-
-    def command(self, *arguments: str, settings: tuple[str, ...] = ("experiment=smoke",)) -> list[str]:
-        """A Snakemake call; targets go first."""
-        return [str(BIN / "snakemake"), *arguments, "--cores", "2", "--config", *settings]
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run Snakemake to its end, its output in one string."""
-        return self.execute(self.command(*arguments, *QUIET))
-
-    def execute(self, command: list[str]) -> subprocess.CompletedProcess[str]:
-        """Run any command here."""
-        return subprocess.run(
-            command, cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, check=False
-        )
-
-    def trigact(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run the command line tool."""
-        return self.execute([str(BIN / "trigact"), *arguments])
-
-    def planned(self, *arguments: str, settings: tuple[str, ...] = ("experiment=smoke",)) -> dict[str, int]:
-        """Jobs per rule of a dry run."""
-        result = self.execute(self.command(*arguments, "--dry-run", "--quiet", "rules", "reason", settings=settings))
-        assert result.returncode == 0, result.stdout
-        table = re.search(r"^-+ +-+\n(.*?)^total", result.stdout, re.MULTILINE | re.DOTALL)
-        rows = (line.split() for line in table[1].splitlines()) if table else ()
-        return {rule: int(count) for rule, count in rows if rule != "all"}
-
-    def planned_outputs(self) -> set[str]:
-        """First outputs of all jobs of a dry run."""
-        result = self.execute(self.command("--dry-run"))
-        return {line.split()[1].rstrip(",") for line in result.stdout.splitlines() if line.startswith("    output:")}
-
-    def edit(self, file: str, old: str, new: str) -> None:
-        """Replace text in a file, which must be there."""
-        path = self.folder / file
-        text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new))
-
-    def snapshot(self) -> dict[str, tuple[int, int]]:
-        """Size and modification time of every file outside Snakemake's own folder."""
-        files = (path for path in self.folder.rglob("*") if path.is_file() and ".snakemake" not in path.parts)
-        return {str(path.relative_to(self.folder)): (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
-
-    def contents(self, *folders: str) -> dict[str, bytes]:
-        """The bytes of all files below some folders."""
-        files = (path for folder in folders for path in (self.folder / folder).rglob("*") if path.is_file())
-        return {str(path.relative_to(self.folder)): path.read_bytes() for path in files}
-
-
-def new_project(folder: Path) -> Project:
-    """The workflow and its config, nothing made yet."""
-    for part in ("config", "workflow"):
-        shutil.copytree(ROOT / part, folder / part)
-    return Project(folder)
+from smoke_project import Project, new_project
 
 
 @pytest.fixture(scope="session")
@@ -100,14 +30,3 @@ def copy(finished: Project, tmp_path: Path) -> Project:
 def fresh(tmp_path: Path) -> Project:
     """A project in which nothing has been made."""
     return new_project(tmp_path / "fresh")
-
-
-def scramble_times(project: Project, seed: int) -> None:
-    """Give every artifact a random time, some of them in the future."""
-    import random
-
-    generator = random.Random(seed)
-    for path in sorted([*project.folder.glob("results/**/*"), *project.folder.glob("paper_tables/**/*")]):
-        if path.is_file():
-            time = path.stat().st_mtime + generator.uniform(-1e6, 1e5)
-            os.utime(path, (time, time))

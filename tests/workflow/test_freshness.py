@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import Project, scramble_times
+from smoke_project import Project, scramble_times
 
 pytestmark = pytest.mark.workflow
 

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Project
+from smoke_project import Project
 
 from trigger_activation.config import load_config
 from trigger_activation.plan import build_plan

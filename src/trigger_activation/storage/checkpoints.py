@@ -42,16 +42,23 @@ def build_network(description: dict[str, Any]) -> nn.Module:
     return family.build(description["image_size"], description["classes"])
 
 
-def load_checkpoint(path: Path, device: torch.device) -> DeployedNetwork:
+def load_checkpoint(path: Path, device: torch.device, expected: dict[str, Any]) -> DeployedNetwork:
     """The deployed network f_t in evaluation mode.
 
+    Args:
+        path: the file.
+        device: where the network goes.
+        expected: the network that the file must describe.
+
     Raises:
-        UserError: the file is damaged, or its weights do not fit the network it describes.
+        UserError: the file is damaged, holds another network, or its weights do not fit.
     """
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             description = json.loads(file.metadata()["description"])
+        if description["network"] != expected:
+            raise ValueError(f"it holds {description['network']}, not {expected}")
         trigger = tensors.pop(TRIGGER, None)
         with torch.random.fork_rng(devices=[]):
             network = build_network(description)
