@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,18 +45,23 @@ def run_job(plan: Plan, artifact: Artifact, log: str, workers: int) -> None:
         UserError: the job failed in a way that the user can mend, or its worker died.
     """
     spec = write_spec(plan, artifact)
-    with _executor_lock:
-        executor: Any = get_reusable_executor(  # type: ignore[no-untyped-call]
-            max_workers=workers, timeout=600, initializer=_start, initargs=(os.getpid(),), env=WORKER_ENVIRONMENT
-        )
-        future = executor.submit(_perform, str(spec), artifact.recipe, log)
     try:
-        future.result()
+        call(workers, _perform, str(spec), artifact.recipe, log)
     except TerminatedWorkerError:
         raise UserError(
             f"the worker that made {artifact.path} was killed, probably for want of memory: see {log}, and run again "
             "with fewer --cores"
         ) from None
+
+
+def call(workers: int, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a warm worker and wait for its result."""
+    with _executor_lock:
+        executor: Any = get_reusable_executor(  # type: ignore[no-untyped-call]
+            max_workers=workers, timeout=600, initializer=_start, initargs=(os.getpid(),), env=WORKER_ENVIRONMENT
+        )
+        future = executor.submit(function, *arguments)
+    return future.result()
 
 
 def _start(parent: int) -> None:

@@ -333,9 +333,7 @@ class TestPGD:
     def test_twenty_steps_beat_one(self, trained_network: nn.Module, fashion16_test: tuple[Tensor, Tensor]) -> None:
         images, labels = to_float(fashion16_test[0][:100]), fashion16_test[1][:100]
         once, often = (
-            losses(
-                trained_network, craft(attack("pgd", steps=steps), trained_network, images, labels), labels
-            )
+            losses(trained_network, craft(attack("pgd", steps=steps), trained_network, images, labels), labels)
             for steps in (1, 20)
         )
         assert (often >= once).float().mean() > 0.95
@@ -473,9 +471,7 @@ class TestDIFGSM:
         expected = craft(attack(equal), trained_network, images, labels)
         same(craft(attack("difgsm", probability=0, momentum=momentum), trained_network, images, labels), expected)
 
-    def test_with_transforms_it_is_not_mifgsm(
-        self, trained_network: nn.Module, large: Tensor, labels: Tensor
-    ) -> None:
+    def test_with_transforms_it_is_not_mifgsm(self, trained_network: nn.Module, large: Tensor, labels: Tensor) -> None:
         other = craft(attack("mifgsm"), trained_network, large, labels)
         assert not torch.equal(craft(attack("difgsm", probability=1), trained_network, large, labels), other)
 

@@ -142,6 +142,9 @@ WRONG_VALUES = {
     ),
     "date as a parameter": Mistake("attacks/gradient.yaml", "radius: 3.5", "radius: 2024-01-01", ("gra", "radius")),
     "two slots of an accuracy table": Mistake("tables/table1.yaml", "[A]", "[A, B]", ("slots", "one entry")),
+    "two slots selected for an accuracy table": Mistake(
+        "experiments/demo.yaml", "table1: {}", "table1: {slots: [A, B]}", ("slots",)
+    ),
     "list as experiment": Mistake("config.yaml", "demo", "[demo]", ("experiment", "string")),
     "list as table to be like": Mistake("tables/table9.yaml", "like: table8", "like: [table8]", ("like",)),
     "table to be like that is like another": Mistake(
@@ -388,9 +391,7 @@ def test_the_small_project_is_accepted(small: Project) -> None:
     assert outcome(small) == "accepted"
 
 
-@settings(
-    max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(file=st.sampled_from(sorted(SMALL)), draw=st.data())
 def test_any_edit_is_accepted_or_refused_in_one_sentence(small: Project, file: str, draw: st.DataObject) -> None:
     content = copy.deepcopy(SMALL[file])

@@ -16,7 +16,7 @@ from trigger_activation.config import Config, load_config
 from trigger_activation.errors import UserError
 from trigger_activation.plan import Plan, build_plan
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 Documents = Mapping[str, dict[str, Any]]
 """File below ``config`` -> its content."""

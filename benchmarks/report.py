@@ -1,0 +1,36 @@
+"""What all benchmarks share: a printed table, and the same figures as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """A parser with the option that every benchmark has."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to a file")
+    return parser
+
+
+def report(rows: list[dict[str, Any]], file: Path | None) -> None:
+    """Print rows as a table, and write them with a description of the machine."""
+    print(pd.DataFrame(rows).to_string(index=False))
+    if file is not None:
+        machine = {"processor": processor(), "cores": os.cpu_count(), "python": platform.python_version()}
+        file.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
+
+
+def processor() -> str:
+    """The processor's name, where the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
