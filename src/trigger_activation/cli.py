@@ -138,11 +138,13 @@ def _audit(path: str) -> list[str]:
 
 
 def _damaged_files(record: Record) -> list[str]:
-    return [
-        f"{name} is damaged (its sha256 is not the recorded one): delete it and run again"
-        for name, file in record.files.items()
-        if not Path(name).exists() or hash_file(Path(name)) != file.sha256
-    ]
+    problems = []
+    for name, file in record.files.items():
+        if not Path(name).exists():
+            problems.append(f"{name} is missing: run again, which makes it anew")
+        elif hash_file(Path(name)) != file.sha256:
+            problems.append(f"{name} is damaged (its sha256 is not the recorded one): delete it and run again")
+    return problems
 
 
 def show_tables(options: argparse.Namespace) -> int:

@@ -67,7 +67,10 @@ class Job:
         """
         images = load_arrays(Path(record.path), ("images",))["images"]
         if count is not None and len(images) < count:
-            raise UserError(f"{record.path} has {len(images)} images, but evaluation.images asks for {count}: lower it")
+            raise UserError(
+                f"{record.path} has {len(images)} images, but {count} are asked for: lower evaluation.images or "
+                "training_images in the protocol"
+            )
         return torch.from_numpy(images[:count]).to(self.device)
 
     def labelled(self, role: str, count: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:

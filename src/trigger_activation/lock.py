@@ -36,9 +36,10 @@ class RunLock:
             LOCK.with_name(".lock-holder").write_text(str(os.getpid()))
 
     def release(self) -> None:
-        """Give the lock back."""
-        LOCK.with_name(".lock-holder").unlink(missing_ok=True)
-        self._lock.release()
+        """Give the lock back, if this process holds it."""
+        if self._lock.is_locked:
+            LOCK.with_name(".lock-holder").unlink(missing_ok=True)
+            self._lock.release()
 
 
 def _holder() -> str:

@@ -5,18 +5,42 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, model_validator
+from pydantic_core import PydanticCustomError
+
+from trigger_activation.errors import suggest
 
 
-class Parameters(BaseModel):
-    """Immutable, strictly checked parameters; an unknown key is an error."""
+class StrictModel(BaseModel):
+    """Base of all that config fills in: immutable, no unknown keys, no conversions, no infinite numbers."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_by_name=True, validate_by_alias=True
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, content: Any) -> Any:
+        """Refuse unknown keys before anything else, so that a misspelt key is not called missing."""
+        if not isinstance(content, dict):
+            return content
+        known = {info.alias or name for name, info in cls.model_fields.items()}
+        for key in content:
+            if key not in known | cls.model_fields.keys():
+                context = {"key": str(key), "remedy": suggest(str(key), sorted(known))}
+                raise PydanticCustomError("unknown_key", "{key} is no known key: {remedy}", context)
+        return content
+
+
+class Parameters(StrictModel):
+    """Parameters of a registered class."""
 
     registered_name: ClassVar[str]
     """The class's name in config, set by its registry."""
     version: ClassVar[int]
     """Raised whenever the class computes something else from the same parameters."""
+    components: ClassVar[tuple[type[Parameters], ...]] = ()
+    """Other registered classes that this one computes with; their versions belong to its recipe."""
 
 
 def parse_fraction(value: object) -> Fraction:
@@ -27,9 +51,10 @@ def parse_fraction(value: object) -> Fraction:
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float | Fraction):
         raise ValueError(f"{value!r} is not a fraction such as 8/255")
-    numerator, _, denominator = str(value).partition("/")
+    numerator, *denominators = str(value).split("/")
     try:
-        return Fraction(numerator.strip()) / Fraction(denominator.strip() or "1")
+        (denominator,) = denominators or ["1"]
+        return Fraction(numerator.strip()) / Fraction(denominator.strip())
     except (ValueError, ZeroDivisionError):
         raise ValueError(f"{value!r} is not a fraction such as 8/255") from None
 
@@ -37,7 +62,10 @@ def parse_fraction(value: object) -> Fraction:
 def _parse_pixel_fraction(value: object) -> Fraction:
     fraction = parse_fraction(value)
     if not 0 <= fraction <= 1:
-        raise ValueError(f"{value} is outside [0, 1], the range of a pixel: write {value}/255 if you mean grey levels")
+        remedy = (
+            f"{value}/255 if you mean grey levels" if fraction > 1 else "a smaller one, without a sign"
+        )
+        raise ValueError(f"{value} is outside [0, 1], the range of a pixel: write {remedy}")
     return fraction
 
 

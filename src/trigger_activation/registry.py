@@ -6,13 +6,12 @@ One algorithm is one module. Importing the module registers it, and a registry i
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-from trigger_activation.errors import UserError
+from trigger_activation.errors import UserError, suggest
 from trigger_activation.parameters import Parameters
 
 P = TypeVar("P", bound=Parameters)
@@ -62,11 +61,3 @@ class Registry(Generic[P]):
             for module in self.modules():
                 importlib.import_module(module)
             self._loaded = True
-
-
-def suggest(name: str, known: list[str]) -> str:
-    """The remedy for an unknown name: the closest known one, or the list of them."""
-    close = difflib.get_close_matches(name, known, n=1)
-    if close:
-        return f"did you mean {close[0]!r}?"
-    return "choose one of " + ", ".join(known)

@@ -103,14 +103,14 @@ class TestRecipe:
         """The recipe written out with nothing but gradients."""
         epochs, clip = 3, 0.2  # smaller than every gradient
         ours, images, labels = copy.deepcopy(fresh_network), to_float(data[0]), data[1]
-        settings = recipe(epochs, gradient_clip=clip, augmentation=UNCHANGED)
+        settings = recipe(epochs, learning_rate=0.01, gradient_clip=clip, augmentation=UNCHANGED)
         train(ours, PARADIGMS["standard"](), *data, settings, streams())
 
         theirs = fresh_network.train().to(memory_format=torch.channels_last)
         weights, order = list(theirs.parameters()), streams().order
         velocity = [torch.zeros_like(weight) for weight in weights]
         for epoch in range(epochs):
-            rate = 0.1 * (1 + math.cos(math.pi * epoch / epochs)) / 2
+            rate = 0.01 * (1 + math.cos(math.pi * epoch / epochs)) / 2
             for chosen in torch.randperm(256, generator=order).split(64):
                 loss = functional.cross_entropy(theirs(images[chosen]), labels[chosen])
                 gradients = torch.autograd.grad(loss, weights)
@@ -153,10 +153,7 @@ class TestRecipe:
         "logits",
         [
             (math.nan, 0.0),
-            pytest.param(
-                (3e38, -3e38),
-                marks=pytest.mark.xfail(strict=True, reason="train_epoch looks for NaN only, and this loss is inf"),
-            ),
+            (3e38, -3e38),
         ],
     )
     def test_a_loss_that_is_not_finite_stops_training(self, logits: tuple[float, ...]) -> None:

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from projects import Project, one_sentence
 
+from projects import Project, one_sentence
 from trigger_activation.cli import main
 from trigger_activation.plan import Plan
 from trigger_activation.provenance.record import Record, file_record, sidecar, write_json_artifact, write_record

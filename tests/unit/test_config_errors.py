@@ -11,8 +11,8 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from projects import SMALL, Project, one_sentence
 
+from projects import SMALL, Project, one_sentence
 from trigger_activation.config import load_config
 from trigger_activation.errors import UserError
 

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from projects import ROOT, shipped_config, shipped_plan
 
+from projects import ROOT, shipped_config, shipped_plan
 from trigger_activation.config.schema import SLUG
 from trigger_activation.plan import Artifact, build_plan
 from trigger_activation.workflow import Workflow

@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from trigger_activation.errors import UserError
 from trigger_activation.lazy import functional, torch
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 GradientRule = Callable[["Tensor"], "Tensor"]
 """Current adversarial images (B, 3, H, W) -> the direction to ascend, of the same shape."""
+Momentum = Annotated[float, Field(ge=0)]
 
 
 class Attack(Parameters):
@@ -49,9 +50,9 @@ class Attack(Parameters):
 class IterativeAttack(Attack):
     """Signed steps along a gradient rule, projected to the budget and to the pixel range after each."""
 
-    steps: Annotated[int, Field(gt=0)]
+    steps: PositiveInt
     step_size: PixelFraction | Literal["eps/steps"] = "eps/steps"
-    momentum: Annotated[float, Field(ge=0)] = 0.0
+    momentum: Momentum = 0.0
     """Weight of the accumulated gradient, mu in MI-FGSM."""
 
     def start(self, images: Tensor, generator: Generator) -> Tensor:  # noqa: ARG002
@@ -79,10 +80,14 @@ class IterativeAttack(Attack):
             rule = self.gradient_rule(network, images, labels, generator)
             adversarial = self.start(images, generator).clamp(lower, upper)
             velocity = torch.zeros_like(images)
+            finite = torch.ones((), dtype=torch.bool, device=images.device)
             for _ in range(self.steps):
-                velocity = self.accumulate(velocity, rule(adversarial))
+                gradient = rule(adversarial)
+                finite &= gradient.isfinite().all()
+                velocity = self.accumulate(velocity, gradient)
                 adversarial = adversarial.add(velocity.sign(), alpha=self.alpha).clamp_(lower, upper)
-        check_result(adversarial)
+        if not finite:
+            raise UserError("the network returned NaN while it was attacked: train it again, or check its weights")
         return adversarial
 
     def accumulate(self, velocity: Tensor, gradient: Tensor) -> Tensor:
@@ -124,9 +129,3 @@ def check_labels(network: nn.Module, images: Tensor, labels: Tensor) -> None:
             f"labels span [{int(labels.min())}, {int(labels.max())}], but the network has {classes} classes: "
             "check that network and data set belong together"
         )
-
-
-def check_result(adversarial: Tensor) -> None:
-    """Raise a ``UserError`` if a NaN gradient reached the images."""
-    if not torch.isfinite(adversarial).all():
-        raise UserError("the network returned NaN while it was attacked: train it again, or check its weights")

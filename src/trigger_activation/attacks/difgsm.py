@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from trigger_activation.attacks import ATTACKS
-from trigger_activation.attacks._engine import GradientRule, IterativeAttack, input_gradient
+from trigger_activation.attacks._engine import GradientRule, IterativeAttack, Momentum, input_gradient
 from trigger_activation.lazy import functional, torch
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class DIFGSM(IterativeAttack):
     paper's DI2-FGSM.
     """
 
-    momentum: float = 1.0
+    momentum: Momentum = 1.0
     rate: Annotated[float, Field(gt=1)] = 1.1
     """Side of the padded canvas over the side of the image."""
     probability: Annotated[float, Field(ge=0, le=1)] = 0.5

@@ -1,11 +1,11 @@
 """The momentum iterative fast gradient sign method."""
 
 from trigger_activation.attacks import ATTACKS
-from trigger_activation.attacks._engine import IterativeAttack
+from trigger_activation.attacks._engine import IterativeAttack, Momentum
 
 
 @ATTACKS.register("mifgsm", version=1)
 class MIFGSM(IterativeAttack):
     """MI-FGSM (Dong et al. 2018): I-FGSM along an accumulated gradient, each image scaled on its own."""
 
-    momentum: float = 1.0
+    momentum: Momentum = 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,9 +11,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from trigger_activation.config import schema
-from trigger_activation.config.schema import Config
-from trigger_activation.errors import UserError
-from trigger_activation.registry import suggest
+from trigger_activation.config.schema import SLUG, Config
+from trigger_activation.errors import UserError, suggest
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -35,13 +35,16 @@ class _UniqueKeyLoader(yaml.CSafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is given twice: keep one", key_node.start_mark
-                )
-            seen.add(key)
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise self._refused("a key must be plain text: write `key: value`", key_node)
+            if key_node.value in seen:
+                raise self._refused(f"the key {key_node.value!r} is given twice: keep one", key_node)
+            seen.add(key_node.value)
         return super().construct_mapping(node, deep)
+
+    @staticmethod
+    def _refused(problem: str, node: yaml.Node) -> yaml.MarkedYAMLError:
+        return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -59,7 +62,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UserError(f"{path}, line {line}: {error.problem or 'this is no valid YAML'}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"{path}: this is no valid YAML ({' '.join(str(error).split())})") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} holds no mapping: write `key: value` lines")
@@ -71,7 +74,7 @@ def validate(model: type[M], content: Any, where: str, prefix: str = "") -> M:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise UserError(f"{where}: {_sentence(error, model, prefix)}") from None
+        raise UserError(f"{where}: {_sentence(error, prefix)}") from None
 
 
 def load_config(root: Path, experiment: str | None = None) -> Config:
@@ -81,13 +84,14 @@ def load_config(root: Path, experiment: str | None = None) -> Config:
         root: the ``config`` folder.
         experiment: replaces the default of ``config.yaml``.
     """
-    content: dict[str, Any] = {"experiment": experiment or read_yaml(root / "config.yaml").get("experiment")}
+    settings = validate(schema.Settings, read_yaml(root / "config.yaml"), str(root / "config.yaml"))
+    content: dict[str, Any] = {"experiment": experiment or settings.experiment}
     for folder, model in VARIANT_FOLDERS.items():
         content[folder] = dict(_variants(root / folder, model))
     for folder in DOCUMENT_FOLDERS:
         content[folder] = _documents(root / folder)
         for name, document in content[folder].items():
-            validate(_One[folder], {"document": document}, str(root / folder / f"{name}.yaml"), "document")
+            validate(_One[folder], {"document": document}, str(root / folder / f"{name}.yaml"))
     config = validate(Config, content, str(root))
     check_names(config, root)
     return config
@@ -119,9 +123,13 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _documents(folder: Path) -> dict[str, dict[str, Any]]:
-    """Every file of a folder; `like: other` takes the keys that a file leaves out from another one."""
-    documents = {path.stem: read_yaml(path) for path in _files(folder)}
-    return {name: _completed(name, documents, folder) for name in documents}
+    """Every file of a folder; `like: other` takes the keys that a file leaves out from another one.
+
+    The files that others are like come first, so that a mistake is found where it stands and not where it is inherited.
+    """
+    documents = {_checked_name(path.stem, path): read_yaml(path) for path in _files(folder)}
+    ordered = sorted(documents, key=lambda name: "like" in documents[name])
+    return {name: _completed(name, documents, folder) for name in ordered}
 
 
 def _completed(name: str, documents: dict[str, dict[str, Any]], folder: Path) -> dict[str, Any]:
@@ -129,7 +137,7 @@ def _completed(name: str, documents: dict[str, dict[str, Any]], folder: Path) ->
     parent = document.pop("like", None)
     if parent is None:
         return document
-    if "like" in documents.get(parent, {"like": None}):
+    if not isinstance(parent, str) or "like" in documents.get(parent, {"like": None}):
         raise UserError(f"{folder / name}.yaml: like: {parent} is no file of its own in {folder}: name one that is")
     return {**documents[parent], **document}
 
@@ -138,33 +146,32 @@ def _variants(folder: Path, model: type[schema.Variant]) -> Iterator[tuple[str, 
     origin: dict[str, Path] = {}
     for path in _files(folder):
         for name, entry in read_yaml(path).items():
-            if name in origin:
+            if _checked_name(name, path) in origin:
                 raise UserError(f"{path}: {name} is declared in {origin[name]} already: rename one of them")
             origin[name] = path
             yield name, validate(model, entry, str(path), name).declared_in(str(path))
 
 
-def _sentence(error: ValidationError, model: type[BaseModel], prefix: str) -> str:
+def _checked_name(name: str, file: Path) -> str:
+    if not re.fullmatch(SLUG, name):
+        raise UserError(
+            f"{file}: {name!r} is no valid name: use lower-case letters, digits, hyphens and single underscores"
+        )
+    return name
+
+
+def _sentence(error: ValidationError, prefix: str) -> str:
+    """The first mistake; pydantic's names for its own validators and tags are left out of the key."""
     first = error.errors()[0]
-    keys = [str(part) for part in first["loc"]]
-    if prefix == "document":
-        keys, prefix = keys[1:], ""
-    key = ".".join([prefix, *keys] if prefix else keys) or "the file"
-    if first["type"] == "extra_forbidden":
-        return f"{key} is no known key: {suggest(keys[-1], sorted(_field_names(model)))}"
+    parts = [str(part) for part in first["loc"]]
+    keys = [prefix, *(part for part in parts if re.fullmatch(r"[\w-]+", part) and part not in {"document", "[key]"})]
+    key = ".".join(part for part in keys if part)
+    if first["type"] == "unknown_key":
+        return f"{key}.{first['msg']}".removeprefix(".")
     if first["type"] == "missing":
         return f"{key} is missing: add it"
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{key}: {message[0].lower() + message[1:]}"
-
-
-def _field_names(model: type[BaseModel]) -> set[str]:
-    names = {info.alias or name for name, info in model.model_fields.items()}
-    if issubclass(model, schema.Strict) or model in _One.values():
-        for member in vars(schema).values():
-            if isinstance(member, type) and issubclass(member, schema.Strict):
-                names |= {info.alias or name for name, info in member.model_fields.items()}
-    return names
+    message = " ".join(first["msg"].removeprefix("Value error, ").split())
+    return f"{key or 'the file'}: {message[0].lower() + message[1:]}"
 
 
 def check_names(config: Config, root: Path) -> None:
@@ -174,12 +181,36 @@ def check_names(config: Config, root: Path) -> None:
         UserError: naming the file, the key and the closest known name.
     """
     _require(config.experiment, config.experiments, root / "config.yaml", "experiment", "experiment")
+    _check_reserved(config)
+    for name in config.tables.keys() & config.figures.keys():
+        raise UserError(f"{root / 'figures' / name}.yaml has the name of a table: rename one of them")
     for name, protocol in config.protocols.items():
         _check_protocol(config, protocol, root / "protocols" / f"{name}.yaml")
     for name, table in config.tables.items():
         _check_table(config, table, root / "tables" / f"{name}.yaml")
+    for name, figure in config.figures.items():
+        for paradigm in figure.paradigms:
+            known = _with_roles(config, config.paradigms)
+            _require(paradigm, known, root / "figures" / f"{name}.yaml", "paradigms", "paradigm or role")
     for name, experiment in config.experiments.items():
         _check_experiment(config, experiment, root / "experiments" / f"{name}.yaml")
+
+
+RESERVED: Mapping[str, set[str]] = {
+    "attacks": {"clean"},
+    "paradigms": {"none", "clean", "measured"},
+    "preprocessing": {"none"},
+}
+"""Names that paths of cells use for something else."""
+
+
+def _check_reserved(config: Config) -> None:
+    for kind, reserved in RESERVED.items():
+        for name in reserved & getattr(config, kind).keys():
+            file = getattr(config, kind)[name].file
+            raise UserError(
+                f"{file}: the name {name!r} stands for something else in the paths of cells: choose another"
+            )
 
 
 def _require(name: str, known: Iterable[str], file: Path, key: str, kind: str) -> None:
@@ -212,21 +243,33 @@ def _check_table(config: Config, table: schema.Table, file: Path) -> None:
 
 
 def _check_columns(config: Config, columns: Iterable[schema.Column], file: Path) -> None:
-    roles = {role for protocol in config.protocols.values() for role in protocol.roles}
     for column in columns:
-        _require(column.victim, {*config.paradigms, *roles}, file, "columns.victim", "paradigm or role")
+        _require(column.victim, _with_roles(config, config.paradigms), file, "columns.victim", "paradigm or role")
         if column.preprocessing is not None:
-            known = {*config.preprocessing, *roles}
+            known = _with_roles(config, config.preprocessing)
             _require(column.preprocessing, known, file, "columns.preprocessing", "preprocessing or role")
+
+
+def _with_roles(config: Config, variants: Mapping[str, schema.Variant]) -> set[str]:
+    """Variants of one kind, and the roles that stand for one of them in some protocol."""
+    roles = {
+        role
+        for protocol in config.protocols.values()
+        for role, variant in protocol.roles.items()
+        if variant in variants
+    }
+    return {*variants, *roles}
 
 
 def _check_experiment(config: Config, experiment: schema.Experiment, file: Path) -> None:
     for slot, protocol in experiment.slots.items():
         _require(protocol, config.protocols, file, f"slots.{slot}", "protocol")
-    for figure in experiment.figures:
-        _require(figure, config.figures, file, "figures", "figure")
+    for name in experiment.figures:
+        _require(name, config.figures, file, "figures", "figure")
     for name, selection in experiment.tables.items():
         _require(name, config.tables, file, "tables", "table")
+        if isinstance(config.tables[name], schema.AccuracyTable) and len(selection.slots or "A") != 1:
+            raise UserError(f"{file}: tables.{name}.slots: an accuracy table shows one data set: give one entry")
         for row in selection.rows or []:
             _require(row, config.attacks, file, f"tables.{name}.rows", "attack")
         _check_columns(config, selection.columns or [], file)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, Field, JsonValue, PositiveInt, PrivateAttr, model_validator
 
-from trigger_activation.parameters import PixelFraction
+from trigger_activation.parameters import PixelFraction, StrictModel
 from trigger_activation.training.settings import TrainingSettings
 
 SLUG = r"[a-z0-9-]+(?:_[a-z0-9-]+)*(?:\.[0-9]+)?"
@@ -20,22 +20,41 @@ def _check_slug(name: str) -> str:
     return name
 
 
+T = TypeVar("T")
+STANDARD = "standard"
+"""The paradigm of undefended networks."""
+
 Name = Annotated[str, AfterValidator(_check_slug)]
-Positive = Annotated[int, Field(gt=0)]
 
 
-class Strict(BaseModel):
-    """Base of all config models."""
+def _check_distinct(values: list[T]) -> list[T]:
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"{value!r} is listed twice: keep one")
+    return values
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+Distinct = Annotated[list[T], Field(min_length=1), AfterValidator(_check_distinct)]
+"""A list of at least one value, no two alike."""
+Slot = Literal["A", "B", "C"]
+Decimals = Annotated[int, Field(ge=0, le=4)]
+VariantParameters = dict[str, JsonValue]
 
 
-class Variant(Strict):
+class Settings(StrictModel):
+    """``config.yaml``: what a run does unless ``--config`` says otherwise."""
+
+    experiment: str
+    complete: bool = False
+    """Make every artifact, even where a cell or a table is there already."""
+
+
+class Variant(StrictModel):
     """A named choice of parameters for a registered class."""
 
     class_: str = Field(alias="class")
     label: str
-    parameters: dict[str, Any] = {}
+    parameters: VariantParameters = {}
     implemented: bool = True
     """False: declared so that the plan is complete, refused when an artifact that needs it is asked for."""
     _file: str = PrivateAttr("config")
@@ -54,8 +73,8 @@ class Variant(Strict):
 class DatasetVariant(Variant):
     """A data set; what it claims here is compared with the arrays when it is prepared."""
 
-    classes: Positive
-    image_size: Positive
+    classes: PositiveInt
+    image_size: PositiveInt
 
 
 class PreprocessingVariant(Variant):
@@ -65,63 +84,63 @@ class PreprocessingVariant(Variant):
     """True for expensive purifiers: each TAE set is purified once, as a target that all victims share."""
 
 
-class AttackSettings(Strict):
+class AttackSettings(StrictModel):
     """The threat model (paper, section IV-A)."""
 
     eps: PixelFraction
-    steps: Positive
-    batch_size: Positive
+    steps: PositiveInt
+    batch_size: PositiveInt
     """Part of the recipe: several attacks draw random numbers per batch."""
 
 
-class EvaluationSettings(Strict):
+class EvaluationSettings(StrictModel):
     """How accuracies are taken."""
 
-    images: Positive
+    images: PositiveInt
     """The first so many test images."""
-    batch_size: Positive
-    bootstrap: Positive = 500
+    batch_size: PositiveInt
+    bootstrap: PositiveInt = 500
 
 
-class Seeds(Strict):
+class Seeds(StrictModel):
     """How many networks of each paradigm are trained; surrogates are those of seed 0."""
 
-    default: Positive = 1
-    paradigms: dict[str, Positive] = {}
+    default: PositiveInt = 1
+    paradigms: dict[str, PositiveInt] = {}
 
     def of(self, paradigm: str) -> range:
         """The seeds of one paradigm."""
         return range(self.paradigms.get(paradigm, self.default))
 
 
-class Overrides(Strict):
+class Overrides(StrictModel):
     """Parameters of variants that differ in one protocol."""
 
-    paradigms: dict[str, dict[str, Any]] = {}
-    attacks: dict[str, dict[str, Any]] = {}
-    preprocessing: dict[str, dict[str, Any]] = {}
+    paradigms: dict[str, VariantParameters] = {}
+    attacks: dict[str, VariantParameters] = {}
+    preprocessing: dict[str, VariantParameters] = {}
 
 
-class FlipSettings(Strict):
+class FlipSettings(StrictModel):
     """The trigger-flipping study of Figure 2."""
 
     network: str
-    fractions: list[Annotated[float, Field(ge=0, le=1)]]
-    masks: Positive
+    fractions: Distinct[Annotated[float, Field(ge=0, le=1)]]
+    masks: PositiveInt
     """Independent random masks at each fraction."""
 
 
-class Protocol(Strict):
+class Protocol(StrictModel):
     """Everything that decides a number: data, networks, training, threat model, seeds."""
 
     title: str
     dataset: str
-    networks: list[str]
+    networks: Distinct[str]
     """Surrogate and victim architectures, S = T."""
-    threads: Positive = 1
+    threads: PositiveInt = 1
     """Torch threads of every job; part of the recipe, since it may change rounding."""
     seeds: Seeds = Seeds()
-    training_images: Positive | None = None
+    training_images: PositiveInt | None = None
     """The first so many training images; all of them unless given."""
     training: TrainingSettings
     attack: AttackSettings
@@ -132,32 +151,41 @@ class Protocol(Strict):
     overrides: Overrides = Overrides()
 
 
-class Column(Strict):
+class Column(StrictModel):
     """A table column: a victim paradigm, or a preprocessing in front of the undefended victim."""
 
-    victim: str = "standard"
+    victim: str = STANDARD
     preprocessing: str | None = None
     label: str | None = None
     """The variant's own, unless given."""
     group: str = ""
     """A heading that adjacent columns share."""
 
+    @model_validator(mode="after")
+    def _preprocessing_of_undefended_victims(self) -> Self:
+        if self.preprocessing and self.victim != STANDARD:
+            raise ValueError(
+                f"it puts {self.preprocessing} in front of {self.victim}, but preprocessing is evaluated with the "
+                f"{STANDARD} victim only: drop one of them"
+            )
+        return self
 
-class TableBase(Strict):
+
+class TableBase(StrictModel):
     """What all tables have."""
 
     number: str
     title: str
-    slots: list[Literal["A", "B", "C"]]
-    decimals: Annotated[int, Field(ge=0, le=4)] = 2
+    slots: Distinct[Slot]
+    decimals: Decimals = 2
 
 
 class AccuracyTable(TableBase):
     """Attacks by defenses; each cell an Eq. 7 mean."""
 
     kind: Literal["accuracy"]
-    rows: list[str]
-    columns: list[Column]
+    rows: Distinct[str]
+    columns: Distinct[Column]
     surrogates: Literal["standard", "same"] = "standard"
     """``same``: adaptive attackers, who train surrogates by the victim's own paradigm."""
     pairs: Literal["all", "off_diagonal"] = "all"
@@ -175,7 +203,7 @@ class TriggerTable(TableBase):
     """Mean squared magnitude of triggers, networks by data sets (Table XI)."""
 
     kind: Literal["trigger"]
-    columns: list[Column]
+    columns: Distinct[Column]
 
 
 class CostTable(TableBase):
@@ -183,7 +211,7 @@ class CostTable(TableBase):
 
     kind: Literal["cost"]
     network: str
-    columns: list[Column]
+    columns: Distinct[Column]
     implemented: bool = True
 
 
@@ -191,45 +219,45 @@ class CharacteristicsTable(TableBase):
     """Verdicts derived from measured cells (Table VI)."""
 
     kind: Literal["characteristics"]
-    columns: list[Column]
-    characteristics: list[str]
+    columns: Distinct[Column]
+    characteristics: Distinct[str]
     implemented: bool = True
 
 
 Table = Annotated[AccuracyTable | TriggerTable | CostTable | CharacteristicsTable, Field(discriminator="kind")]
 
 
-class Figure(Strict):
+class Figure(StrictModel):
     """A figure drawn from measured cells."""
 
     kind: Literal["flip", "triggers"]
     number: str
     title: str
-    slots: list[Literal["A", "B", "C"]]
-    paradigms: list[str]
+    slots: Distinct[Slot]
+    paradigms: Distinct[str]
     """Paradigms or roles that the figure shows."""
 
 
-class Selection(Strict):
+class Selection(StrictModel):
     """Rows, columns and slots that an experiment shows instead of all those that a table declares."""
 
-    rows: list[str] | None = None
-    columns: list[Column] | None = None
-    slots: list[Literal["A", "B", "C"]] | None = None
+    rows: Distinct[str] | None = None
+    columns: Distinct[Column] | None = None
+    slots: Distinct[Slot] | None = None
 
 
-class Experiment(Strict):
+class Experiment(StrictModel):
     """A choice of protocols for the slots, and of tables and figures."""
 
     title: str
-    slots: dict[Literal["A", "B", "C"], str]
-    decimals: Annotated[int, Field(ge=0, le=4)] | None = None
+    slots: dict[Slot, str]
+    decimals: Decimals | None = None
     """Replaces the tables' own, where fewer images or seeds justify fewer digits."""
     tables: dict[str, Selection] = {}
-    figures: list[str] = []
+    figures: Annotated[list[str], AfterValidator(_check_distinct)] = []
 
 
-class Config(Strict):
+class Config(StrictModel):
     """All of config, by file name or variant name."""
 
     experiment: str

@@ -10,6 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from trigger_activation.tables.grid import escape_markdown
+
 
 def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> tuple[Figure, str]:
     """Two panels over the flipped share: accuracy and mean cross entropy, with chance level."""
@@ -43,9 +45,10 @@ def _caption(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> str:
     cell = cells[0]
     network = protocol["networks"][cell["network"]]
     masks = len(cell["points"][0]["accuracy"])
-    return (
-        f"**Figure {layout['number']}.** {layout['title']}: f(x + τ + δ), where δ is −τ with a random share of its "
-        "entries flipped to +τ. At 0 % the trigger is cancelled and the network sees x; at 100 % it sees x + 2τ. "
+    text = (
+        f"{layout['title']}: f(x + τ + δ), where δ is −τ with a random share of its entries flipped to +τ. At 0 % the "
+        "trigger is cancelled and the network sees x; at 100 % it sees x + 2τ. "
         f"{protocol['dataset']}, {network}, {cell['images']:,} test images, mean over {masks} random masks, the band "
-        "from the lowest to the highest.\n"
+        "from the lowest to the highest."
     )
+    return f"**Figure {layout['number']}.** {escape_markdown(text)}\n"

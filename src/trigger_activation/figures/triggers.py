@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from trigger_activation.tables.grid import escape_markdown
+
 
 def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> tuple[Figure, str]:
     """One row of pictures: a fixed trigger of the first network, then the other paradigms' of all networks."""
@@ -27,11 +29,11 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> tuple[F
         axes.imshow(picture, interpolation="nearest")
         axes.set_title(title)
         axes.axis("off")
-    caption = (
-        f"**Figure {layout['number']}.** {layout['title']} on {slot['protocol']['dataset']}, drawn as "
-        "0.5 + τ / (2 max|τ|), seed 0. A fixed trigger looks alike for every network, so one is shown.\n"
+    text = (
+        f"{layout['title']} on {slot['protocol']['dataset']}, drawn as 0.5 + τ / (2 max|τ|), seed 0. A fixed trigger "
+        "looks alike for every network, so one is shown."
     )
-    return figure, caption
+    return figure, f"**Figure {layout['number']}.** {escape_markdown(text)}\n"
 
 
 def _first_seed(cell: dict[str, Any]) -> list[dict[str, Any]]:

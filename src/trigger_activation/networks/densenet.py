@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import PositiveInt, field_validator
+from pydantic import Field, PositiveInt, field_validator
 
 from trigger_activation.lazy import torch, torchvision
 from trigger_activation.networks import NETWORKS, NetworkFamily
@@ -24,7 +24,7 @@ class DenseNet(NetworkFamily):
 
     growth_rate: PositiveInt
     """Channels that each dense layer adds."""
-    block_config: tuple[PositiveInt, ...]
+    block_config: Annotated[tuple[PositiveInt, ...], Field(strict=False)]
     """Dense layers in each block; the transitions between the blocks halve side and channels."""
     init_features: PositiveInt
     """Channels of the stem."""

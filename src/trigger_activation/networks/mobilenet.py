@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, cast
 
-from pydantic import PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
 from trigger_activation.lazy import torchvision
 from trigger_activation.networks import NETWORKS, NetworkFamily
@@ -30,7 +30,7 @@ class MobileNet(NetworkFamily):
     For small images the stem and the first stage of stride 2 have stride 1, and there is no dropout.
     """
 
-    stages: tuple[Stage, ...]
+    stages: Annotated[tuple[Stage, ...], Field(strict=False)]
     """Rows (t, c, n, s): expansion, output channels, inverted residual blocks, stride of the first one."""
     width_multiplier: PositiveFloat = 1.0
     """Factor on the channels of all but the last convolution, whose 1280 it can only raise."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import PositiveInt, field_validator
+from pydantic import Field, PositiveInt, field_validator
 
 from trigger_activation.lazy import torch, torchvision
 from trigger_activation.networks import NETWORKS, NetworkFamily
@@ -28,7 +28,7 @@ class ResNet(NetworkFamily):
 
     block: Literal["basic", "bottleneck"]
     """Two 3 x 3 convolutions, or 1 x 1, 3 x 3, 1 x 1 with four times as many output channels."""
-    layers: tuple[PositiveInt, ...]
+    layers: Annotated[tuple[PositiveInt, ...], Field(strict=False)]
     """Blocks in each of the four stages."""
     width: PositiveInt = CONSTRUCTOR_WIDTH
     """Channels of the stem and of the first stage's 3 x 3 convolutions; each stage doubles them."""

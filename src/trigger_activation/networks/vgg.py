@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import PositiveInt, field_validator
+from pydantic import Field, PositiveInt, field_validator
 
 from trigger_activation.lazy import torch, torchvision
 from trigger_activation.networks import NETWORKS, NetworkFamily
@@ -26,7 +26,7 @@ class VGG(NetworkFamily):
     VGG-19 at 32 px) and one linear layer, and max-poolings of a single pixel are left out.
     """
 
-    configuration: tuple[PositiveInt | Literal["M"], ...]
+    configuration: Annotated[tuple[PositiveInt | Literal["M"], ...], Field(strict=False)]
     """Channels of every 3 x 3 convolution, with an ``M`` for the 2 x 2 max-pooling that ends a block."""
 
     @field_validator("configuration")

@@ -12,7 +12,6 @@ from trigger_activation.plan.artifact import Artifact, Inputs, Plan
 from trigger_activation.plan.variants import Resolved, Variants
 
 CLEAN = "clean"
-STANDARD = "standard"
 
 STAGE_VERSIONS = {
     "dataset": 1,
@@ -59,9 +58,9 @@ class ProtocolArtifacts:
         path = paths.checkpoint(self.name, network, paradigm, seed)
         if path in self.plan.artifacts:
             return path
-        self._refuse_small_images(network)
         declared = self.config.datasets[self.protocol.dataset]
         architecture = self.variants.resolve("networks", network)
+        self._refuse_small_images(network)
         training = self.variants.resolve("paradigms", paradigm, self.name)
         parameters = {
             "network": architecture.parameters,
@@ -110,8 +109,6 @@ class ProtocolArtifacts:
     def cell(self, surrogates: str, attack: str, column: str, victim: str, preprocessing: str | None) -> str:
         """One table cell: the accuracy of every victim on every surrogate's TAE set (Eq. 5-7)."""
         path = paths.cell(self.name, surrogates, attack, column)
-        if path in self.plan.artifacts:
-            return path
         stored = preprocessing is not None and self.config.preprocessing[preprocessing].stored
         cheap = None
         if preprocessing is not None and not stored:
@@ -176,9 +173,15 @@ class ProtocolArtifacts:
         }
         return self._add(paths.measured(self.name, "flip", paradigm), "flip", parameters, inputs, {})
 
-    def variant_of_role(self, name: str) -> str:
-        """The variant that a role stands for in this protocol; other names stand for themselves."""
-        return self.protocol.roles.get(name, name)
+    def variant_of_role(self, kind: str, name: str) -> str:
+        """The variant of a kind that a role stands for in this protocol; other names stand for themselves."""
+        variant = self.protocol.roles.get(name, name)
+        if variant not in getattr(self.config, kind):
+            raise UserError(
+                f"config/protocols/{self.name}.yaml: roles has no {name}, which tables of this protocol ask for: add "
+                f"`{name}: <one of config/{kind}>`"
+            )
+        return variant
 
     def _image_sets(self, surrogates: str, attack: str, purifier: str | None) -> tuple[str, ...]:
         if attack == CLEAN:
@@ -214,7 +217,9 @@ class ProtocolArtifacts:
         algorithms: dict[str, Resolved],
         by_products: tuple[str, ...] = (),
     ) -> str:
-        versions = {"stage": STAGE_VERSIONS[kind]} | {role: a.version for role, a in algorithms.items()}
+        versions = {"stage": STAGE_VERSIONS[kind]}
+        for role, algorithm in algorithms.items():
+            versions |= {role: algorithm.version, **{f"{role}.{k}": v for k, v in algorithm.components.items()}}
         obstacles = [a.obstacle for a in algorithms.values() if a.obstacle]
         return self.plan.add(
             Artifact(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from trigger_activation.config.schema import (
+    STANDARD,
     AccuracyTable,
     Column,
     Config,
@@ -18,7 +19,7 @@ from trigger_activation.config.schema import (
 from trigger_activation.errors import UserError
 from trigger_activation.plan import paths
 from trigger_activation.plan.artifact import Artifact, Inputs, Plan
-from trigger_activation.plan.artifacts import CLEAN, STAGE_VERSIONS, STANDARD, ProtocolArtifacts
+from trigger_activation.plan.artifacts import CLEAN, STAGE_VERSIONS, ProtocolArtifacts
 from trigger_activation.plan.variants import Variants
 
 
@@ -130,7 +131,7 @@ class ExperimentPlanner:
         shown = []
         for letter in figure.slots:
             slot = self._slot(letter, name)
-            paradigms = [slot.variant_of_role(paradigm) for paradigm in figure.paradigms]
+            paradigms = [slot.variant_of_role("paradigms", paradigm) for paradigm in figure.paradigms]
             measure = slot.flip if figure.kind == "flip" else slot.trigger
             measured += [measure(paradigm) for paradigm in paradigms]
             labels = {paradigm: self.config.paradigms[paradigm].label for paradigm in paradigms}
@@ -139,13 +140,8 @@ class ExperimentPlanner:
         return self._rendered(name, "figure", layout, {"cells": tuple(measured)}, ("png", "md"))
 
     def _column(self, slot: ProtocolArtifacts, column: Column) -> dict[str, Any]:
-        victim = slot.variant_of_role(column.victim)
-        preprocessing = slot.variant_of_role(column.preprocessing) if column.preprocessing else None
-        if preprocessing and victim != STANDARD:
-            raise UserError(
-                f"config/experiments/{self.name}.yaml: a column puts {preprocessing} in front of {victim}: "
-                f"preprocessing is evaluated with the {STANDARD} victim only, drop one of them"
-            )
+        victim = slot.variant_of_role("paradigms", column.victim)
+        preprocessing = column.preprocessing and slot.variant_of_role("preprocessing", column.preprocessing)
         name = preprocessing or (victim if victim != STANDARD else "none")
         return {
             "name": name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from trigger_activation.attacks import ATTACKS
@@ -34,6 +34,8 @@ class Resolved:
     """JSON values, the class's name among them."""
     version: int
     obstacle: str | None
+    components: Mapping[str, int] = field(default_factory=dict)
+    """Versions of the classes that the class computes with."""
 
 
 class Variants:
@@ -63,7 +65,8 @@ class Variants:
         where = variant.file + (f" (with the overrides of protocol {protocol_name})" if protocol else "")
         cls = self._class(kind, variant.class_, f"{where}: {name}.class")
         parameters = validate(cls, self._with_threat_model(cls, given, protocol), where, f"{name}.parameters")
-        return Resolved({"class": variant.class_, **resolved(parameters)}, cls.version, None)
+        components = {component.registered_name: component.version for component in cls.components}
+        return Resolved({"class": variant.class_, **resolved(parameters)}, cls.version, None, components)
 
     @staticmethod
     def _class(kind: str, name: str, where: str) -> type[Parameters]:

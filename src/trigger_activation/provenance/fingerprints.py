@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from trigger_activation.parameters import Parameters
 from trigger_activation.plan.artifacts import STAGE_VERSIONS
 from trigger_activation.plan.variants import REGISTRIES
 from trigger_activation.storage.atomic import write_text
@@ -57,14 +58,28 @@ def fingerprints() -> dict[str, dict[str, Any]]:
     found = {}
     for kind, registry in REGISTRIES.items():
         for name in registry.names():
-            module = importlib.import_module(registry[name].__module__)
-            code = _code(Path(str(inspect.getsourcefile(module))))
+            code = "\n".join(_code(file) for file in _sources(registry[name]))
             found[f"{kind}/{name}"] = _entry(registry[name].version, code)
     stages = ast.parse((PACKAGE / "stages.py").read_text(encoding="utf-8"))
     for stage, files in SHARED.items():
         code = "\n".join([stage_code(stages, f"make_{stage}"), *(_code(PACKAGE / file) for file in files)])
         found[f"stage/{stage}"] = _entry(STAGE_VERSIONS[stage], code)
     return found
+
+
+def _sources(algorithm: type[Parameters]) -> list[Path]:
+    """Files of the classes that an algorithm consists of: its own, its bases', and all of its components'.
+
+    What its stage shares between algorithms is the stage's to watch, unless a component brings it to another stage.
+    """
+    common = {PACKAGE / file for files in SHARED.values() for file in files}
+    own = [file for file in _files_of(algorithm) if file not in common]
+    return list(dict.fromkeys([*own, *(file for used in algorithm.components for file in _files_of(used))]))
+
+
+def _files_of(algorithm: type[Parameters]) -> list[Path]:
+    classes = [cls for cls in algorithm.__mro__ if issubclass(cls, Parameters) and cls is not Parameters]
+    return [Path(str(inspect.getsourcefile(importlib.import_module(cls.__module__)))) for cls in classes]
 
 
 def _entry(version: int, code: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from trigger_activation.errors import UserError
 from trigger_activation.plan.artifact import digest
@@ -98,11 +98,12 @@ def read_record(path: str) -> Record | None:
     try:
         document = json.loads(source.read_text(encoding="utf-8"))
         record = Record.model_validate(document["provenance"] if is_json(path) else document)
+        intact = record.content_sha256 == digest(document["content"]) if is_json(path) else record.path in record.files
     except FileNotFoundError:
         return None
-    except (json.JSONDecodeError, UnicodeDecodeError, ValidationError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         raise UserError(f"{source} is damaged: delete it and run again") from None
-    if is_json(path) and record.content_sha256 != digest(document["content"]):
+    if not intact:
         raise UserError(f"{source} was edited after it was measured: restore it or delete it and run again")
     return record
 

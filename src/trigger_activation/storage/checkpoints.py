@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from trigger_activation.errors import UserError
@@ -32,7 +32,8 @@ def save_checkpoint(path: Path, network: nn.Module, trigger: Tensor | None, desc
     if trigger is not None:
         tensors[TRIGGER] = trigger.contiguous()
     with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata={"description": json.dumps(description, sort_keys=True)})
+        # Not by save_file, whose error on a full disk is no OSError.
+        temporary.write_bytes(save(tensors, metadata={"description": json.dumps(description, sort_keys=True)}))
 
 
 def build_network(description: dict[str, Any]) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -110,6 +111,6 @@ def train_epoch(
         optimizer.step()
         losses.append(loss.detach())
     mean = float(torch.stack(losses).mean())
-    if mean != mean:
-        raise UserError("training diverged to a NaN loss: lower training.learning_rate in the protocol")
+    if not math.isfinite(mean):
+        raise UserError(f"training diverged to a loss of {mean}: lower training.learning_rate in the protocol")
     return mean

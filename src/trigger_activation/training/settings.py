@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from trigger_activation.parameters import StrictModel
 
 
-class Augmentation(BaseModel):
+class Augmentation(StrictModel):
     """Random changes of training images, drawn anew in every epoch."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     crop: Literal["pad", "resized", "none"]
     """``pad``: zero padding and a random crop of the old size; ``resized``: a random area and aspect ratio."""
@@ -18,16 +18,14 @@ class Augmentation(BaseModel):
     horizontal_flip: bool
 
 
-class TrainingSettings(BaseModel):
+class TrainingSettings(StrictModel):
     """Optimiser, schedule and augmentation."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    epochs: Annotated[int, Field(gt=0)]
-    batch_size: Annotated[int, Field(gt=0)]
-    learning_rate: Annotated[float, Field(gt=0)]
+    epochs: PositiveInt
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat
     momentum: Annotated[float, Field(ge=0, lt=1)]
     weight_decay: Annotated[float, Field(ge=0)]
-    gradient_clip: Annotated[float, Field(gt=0)]
+    gradient_clip: PositiveFloat
     """Largest gradient norm of one step."""
     augmentation: Augmentation

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from pydantic import Field
+from pydantic import PositiveInt
 
 from trigger_activation.attacks.pgd import PGD
 from trigger_activation.lazy import functional
@@ -23,8 +23,10 @@ class AdversarialTraining(Paradigm):
     gradients and leaves the running statistics alone.
     """
 
+    components = (PGD,)
+
     eps: PixelFraction
-    steps: Annotated[int, Field(gt=0)] = 10
+    steps: PositiveInt = 10
     step_size: PixelFraction
 
     def loss(
