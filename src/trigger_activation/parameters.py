@@ -63,7 +63,9 @@ def _parse_pixel_fraction(value: object) -> Fraction:
     fraction = parse_fraction(value)
     if not 0 <= fraction <= 1:
         remedy = (
-            f"{value}/255 if you mean grey levels" if fraction > 1 else "a smaller one, without a sign"
+            f"{value}/255 if you mean grey levels"
+            if isinstance(value, int | float) and value > 0
+            else "a smaller one, without a sign"
         )
         raise ValueError(f"{value} is outside [0, 1], the range of a pixel: write {remedy}")
     return fraction

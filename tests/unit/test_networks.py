@@ -14,7 +14,9 @@ import yaml
 from pydantic import ValidationError
 from torch import nn
 
+from projects import shipped_config
 from trigger_activation.networks import NETWORKS, NetworkFamily
+from trigger_activation.networks._folding import foldable_pairs, folded
 from trigger_activation.parameters import resolved
 
 CONFIG = Path(__file__).parents[2] / "config" / "networks"
@@ -192,3 +194,58 @@ def test_registering_the_networks_does_not_import_torch() -> None:
     code = "import sys; from trigger_activation.networks import NETWORKS; NETWORKS.names(); print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert {"torch", "torchvision", "timm", "numpy"}.isdisjoint(modules.split())
+
+
+class TestFolding:
+    """Batch normalisation inside convolutions: the same function, and no trace afterwards."""
+
+    @pytest.mark.parametrize("name", ["vgg-s", "resnet18-xs", "mobilenet-xs", "densenet-xs", "resnet50-xs"])
+    def test_keeps_the_function(self, name: str) -> None:
+        network = _with_random_statistics(name)
+        images = torch.rand(4, 3, 32, 32)
+        before, attributes = network(images), [set(vars(module)) for module in network.modules()]
+        with folded(network):
+            torch.testing.assert_close(network(images), before, atol=1e-5, rtol=1e-4)
+        assert torch.equal(network(images), before)
+        assert [set(vars(module)) for module in network.modules()] == attributes
+
+    def test_reads_the_weights_anew_each_time(self) -> None:
+        network, images = _with_random_statistics("vgg-s"), torch.rand(2, 3, 32, 32)
+        with folded(network):
+            network(images)
+        for parameter in network.parameters():
+            parameter.data.mul_(1.1)
+        with folded(network):
+            again = network(images)
+        torch.testing.assert_close(again, network(images), atol=1e-5, rtol=1e-4)
+
+    def test_leaves_alone_an_output_that_is_read_twice(self) -> None:
+        class Shared(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.convolution, self.normalisation = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+
+            def forward(self, images: torch.Tensor) -> torch.Tensor:
+                features = self.convolution(images)
+                return features + self.normalisation(features)
+
+        assert foldable_pairs(Shared()) == []
+
+    def test_runs_networks_that_cannot_be_traced_as_they_are(self) -> None:
+        class Branching(nn.Module):
+            def forward(self, images: torch.Tensor) -> torch.Tensor:
+                return images if images.sum() > 0 else -images
+
+        with folded(Branching()) as network:
+            assert torch.equal(network(torch.ones(1)), torch.ones(1))
+
+
+def _with_random_statistics(name: str) -> nn.Module:
+    variant = shipped_config().networks[name]
+    network = NETWORKS[variant.class_](**variant.parameters).build(32, 10).eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+            nn.init.normal_(module.bias)
+    return network

@@ -7,17 +7,20 @@ from contextlib import contextmanager
 
 from torch import nn
 
+from trigger_activation.networks._folding import folded
+
 
 @contextmanager
 def frozen(network: nn.Module) -> Iterator[nn.Module]:
-    """Evaluation mode and parameters without gradients; every module and parameter is as before afterwards."""
+    """Evaluation mode, parameters without gradients, batch normalisation folded; afterwards all is as before."""
     modes = [(module, module.training) for module in network.modules()]
     trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
     network.eval()
     for parameter in trainable:
         parameter.requires_grad_(False)
     try:
-        yield network
+        with folded(network):
+            yield network
     finally:
         for module, training in modes:
             module.training = training
