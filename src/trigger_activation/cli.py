@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from trigger_activation.config import load_config
 from trigger_activation.errors import UserError
 from trigger_activation.plan import Artifact, Plan, build_plan
 from trigger_activation.provenance import fingerprints
 from trigger_activation.provenance.freshness import Freshness
-from trigger_activation.provenance.record import Record, hash_file, read_record
+from trigger_activation.provenance.record import Record, hash_file, read_content, read_record
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,6 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("show", help="print an experiment's rendered tables")
     show.add_argument("experiment")
     show.set_defaults(command=show_tables)
+    compare = commands.add_parser("compare", help="differences between cells, each minus the one before it")
+    compare.add_argument("cells", nargs="+", metavar="CELL")
+    compare.set_defaults(command=compare_cells)
     accept = commands.add_parser("accept", help="for developers: record the code as making the same results")
     accept.set_defaults(command=accept_code)
     return parser
@@ -157,6 +162,27 @@ def show_tables(options: argparse.Namespace) -> int:
         else:
             print(f"{name} has not been rendered: run `snakemake {path}`\n")
     return 0
+
+
+def compare_cells(options: argparse.Namespace) -> int:
+    """Print how each cell differs from the one before it, with both sorts of uncertainty."""
+    from trigger_activation.evaluation.contrast import difference
+
+    cells = [_accuracy_cell(path) for path in options.cells]
+    if len({(Path(path).parts[:3], cell["images"]) for path, cell in zip(options.cells, cells, strict=True)}) > 1:
+        raise UserError("these cells are of different test images: compare cells of one protocol")
+    for before, after in itertools.pairwise(cells):
+        for pairs in (pairs for pairs in after["means"] if pairs in before["means"]):
+            change = difference(after["means"][pairs], before["means"][pairs])
+            print(f"{before['column']} -> {after['column']}, {pairs.replace('_', ' ')} pairs: {change}")
+    return 0
+
+
+def _accuracy_cell(path: str) -> dict[str, Any]:
+    content = read_content(path)
+    if "means" not in content:
+        raise UserError(f"{path} holds no accuracies: name cells of accuracy tables")
+    return content
 
 
 def accept_code(_: argparse.Namespace) -> int:

@@ -10,8 +10,10 @@ from collections.abc import Iterable
 
 from trigger_activation.plan.artifact import Artifact
 
-WEIGHTS = {"dataset": 1.0, "checkpoint": 30.0, "tae": 7.0, "cell": 2.0, "flip": 10.0}
-"""Rough relative costs of kinds, used until some jobs of a kind have been timed."""
+WEIGHTS = {"checkpoint": 30.0, "tae": 7.0, "cell": 2.0, "flip": 10.0}
+"""Rough relative costs of kinds, used until some jobs of a kind have been timed. Data sets have none: they are the
+first jobs, whose time is mostly that of warming up the workers.
+"""
 
 
 class Progress:
@@ -48,18 +50,21 @@ class Progress:
         return time.monotonic() - self._start
 
     def _remaining(self) -> float:
-        """Work left over work done, times the time that has passed."""
+        """Work left over work done, times the time that has passed; 0 while nothing comparable was timed."""
         spent = sum(sum(seconds) for seconds in self._seconds.values())
-        left = sum(count * self._cost(kind) for kind, count in self._left.items() if count > 0)
-        return self.elapsed * left / spent if spent else 0.0
+        scales = [self._mean(kind) / WEIGHTS[kind] for kind in self._seconds if kind in WEIGHTS]
+        if not spent or not scales:
+            return 0.0
+        scale = sum(scales) / len(scales)
+        left = sum(
+            count * (self._mean(kind) if kind in self._seconds else WEIGHTS.get(kind, 0.5) * scale)
+            for kind, count in self._left.items()
+            if count > 0
+        )
+        return self.elapsed * left / spent
 
-    def _cost(self, kind: str) -> float:
-        measured = self._seconds.get(kind)
-        if measured:
-            return sum(measured) / len(measured)
-        known = {name: seconds for name, seconds in self._seconds.items() if name in WEIGHTS}
-        scale = [sum(seconds) / len(seconds) / WEIGHTS[name] for name, seconds in known.items()]
-        return WEIGHTS.get(kind, 0.5) * (sum(scale) / len(scale) if scale else 1.0)
+    def _mean(self, kind: str) -> float:
+        return sum(self._seconds[kind]) / len(self._seconds[kind])
 
 
 def duration(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 import time
@@ -101,6 +102,7 @@ class Workflow:
             _check_writable(self._planned)
         except UserError as error:
             raise WorkflowError(str(error)) from None
+        _silence_scheduler()
         if self._marker is not None:
             self._marker.reset()
         _forgive_future_times(path for path in self._inputs if path not in self._planned)
@@ -168,6 +170,12 @@ def _check_writable(paths: Iterable[str]) -> None:
     for folder in sorted(folders):
         if not os.access(folder, os.W_OK):
             raise UserError(f"{folder} cannot be written to: check its permissions, or whether its disk is read-only")
+
+
+def _silence_scheduler() -> None:
+    """Leave out the scheduler's two lines about each job: the progress line says more."""
+    chatter = ("Select jobs to execute", "Execute ")
+    logging.getLogger("snakemake.logging").addFilter(lambda record: not record.getMessage().startswith(chatter))
 
 
 def _forgive_future_times(paths: Iterable[str]) -> None:

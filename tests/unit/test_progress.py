@@ -88,17 +88,27 @@ def test_two_jobs_at_a_time_halve_the_estimate(clock: Clock, capsys: pytest.Capt
 
 def test_kinds_that_were_not_timed_yet_are_weighted(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     watched = Progress()
-    watched.begin([artifact("dataset"), artifact("checkpoint")])
+    watched.begin([artifact("tae"), artifact("checkpoint")])
     clock.now += 2
-    watched.finished(artifact("dataset"), 2.0)
-    weight = progress.WEIGHTS["checkpoint"] / progress.WEIGHTS["dataset"]
+    watched.finished(artifact("tae"), 2.0)
+    weight = progress.WEIGHTS["checkpoint"] / progress.WEIGHTS["tae"]
     assert capsys.readouterr().err.endswith(f"(about {duration(2 * weight)} left)\n")
+
+
+def test_the_first_jobs_which_warm_up_the_workers_give_no_estimate(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    watched = Progress()
+    watched.begin([artifact("dataset"), artifact("checkpoint")])
+    clock.now += 7
+    watched.finished(artifact("dataset"), 7.0)
+    assert capsys.readouterr().err == "[1/2] results/a.npz  7.0 s\n"
 
 
 def test_timed_kinds_replace_their_weights(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     watched = Progress()
-    watched.begin([artifact("dataset"), artifact("checkpoint"), artifact("checkpoint")])
-    for kind, seconds in (("dataset", 2.0), ("checkpoint", 3.0)):
+    watched.begin([artifact("tae"), artifact("checkpoint"), artifact("checkpoint")])
+    for kind, seconds in (("tae", 2.0), ("checkpoint", 3.0)):
         clock.now += seconds
         watched.finished(artifact(kind), seconds)
     assert capsys.readouterr().err.splitlines()[1].endswith("(about 3 s left)")
@@ -115,7 +125,7 @@ def test_a_kind_without_a_weight_is_no_error(clock: Clock, capsys: pytest.Captur
     watched = Progress()
     watched.begin([artifact("page"), artifact("page"), artifact("tae")])
     clock.now += 1
-    watched.finished(artifact("page"), 1.0)
+    watched.finished(artifact("tae"), 1.0)
     assert "left)" in capsys.readouterr().err
 
 

@@ -29,9 +29,11 @@ def threat_model(protocol: Mapping[str, Any], images: int) -> str:
 
 def seeds_used(counts: Mapping[str, int]) -> str:
     """How many networks were trained per column, and what the printed spread means."""
-    several = {label: count for label, count in counts.items() if count > 1}
-    if not several:
+    if set(counts.values()) <= {1}:
         return "One seed per network."
-    which = listed([f"{count} seeds for {label}" for label, count in several.items()])
-    rest = ", one seed for the others" if len(several) < len(counts) else ""
-    return f"± is the standard deviation over victim seeds: {which}{rest}."
+    by_count: dict[int, list[str]] = {}
+    for label, count in counts.items():
+        by_count.setdefault(count, []).append(label)
+    others = ", one seed for the others" if by_count.pop(1, None) else ""
+    which = listed([f"{count} seeds for {listed(labels)}" for count, labels in by_count.items()])
+    return f"± is the standard deviation over victim seeds: {which}{others}."
