@@ -15,7 +15,7 @@ from trigger_activation.tables.grid import escape_markdown
 
 def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> tuple[Figure, str]:
     """Two panels over the flipped share: accuracy and mean cross entropy, with chance level."""
-    figure = Figure(figsize=(5.2, 2.1))
+    figure = Figure(figsize=(5.2, 2.2))
     accuracy, loss = figure.subplots(1, 2)
     slot = layout["slots"][0]
     for cell in cells:
@@ -23,12 +23,11 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> tuple[F
         _curve(accuracy, cell["points"], "accuracy", label)
         _curve(loss, cell["points"], "loss", label)
     classes = slot["protocol"]["classes"]
-    accuracy.axhline(100 / classes, color="0.5", linestyle=":", linewidth=0.9, label="chance")
-    loss.axhline(math.log(classes), color="0.5", linestyle=":", linewidth=0.9, label=f"log {classes}")
+    accuracy.axhline(100 / classes, color="0.5", linestyle=":", linewidth=0.9, label="guessing at random")
+    loss.axhline(math.log(classes), color="0.5", linestyle=":", linewidth=0.9)
     accuracy.set(xlabel="flipped entries (%)", ylabel="accuracy (%)", ylim=(0, 100))
     loss.set(xlabel="flipped entries (%)", ylabel="cross entropy")
-    for axes in (accuracy, loss):
-        axes.legend()
+    figure.legend(*accuracy.get_legend_handles_labels(), loc="outside upper center", ncols=len(cells) + 1)
     return figure, _caption(layout, cells)
 
 
