@@ -478,6 +478,6 @@ def test_the_triggers_figure_shows_one_fixed_and_every_learnt_trigger() -> None:
 def test_the_flip_figure_starts_at_chance() -> None:
     figure, _ = draw(figure_layout("flip"), figure_cells("flip"))
     accuracy, loss = figure.axes
-    assert [line.get_label() for line in accuracy.lines] == ["Ours", "chance"]
+    assert [line.get_label() for line in accuracy.lines] == ["Ours", "guessing at random"]
     assert list(accuracy.lines[0].get_ydata()) == [11, 31, 51, 71, 91]
     assert loss.lines[1].get_ydata()[0] == pytest.approx(np.log(10))

@@ -1,6 +1,8 @@
 rule tae:
     input:
-        paper.inputs("results/taes/{protocol}/{network}__{paradigm}/seed{seed}/{attack}.npz"),
+        paper.inputs(
+            "results/taes/{protocol}/{network}__{paradigm}/seed{seed}/{attack}.npz"
+        ),
     output:
         "results/taes/{protocol}/{network}__{paradigm}/seed{seed}/{attack}.npz",
     log:

@@ -1,6 +1,8 @@
 rule checkpoint:
     input:
-        paper.inputs("results/checkpoints/{protocol}/{network}__{paradigm}/seed{seed}.safetensors"),
+        paper.inputs(
+            "results/checkpoints/{protocol}/{network}__{paradigm}/seed{seed}.safetensors"
+        ),
     output:
         "results/checkpoints/{protocol}/{network}__{paradigm}/seed{seed}.safetensors",
     log:
