@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from trigger_activation.config import schema
 from trigger_activation.config.schema import SLUG, Config
 from trigger_activation.errors import UserError, suggest
 
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M")
 
 VARIANT_FOLDERS: Mapping[str, type[schema.Variant]] = {
     "datasets": schema.DatasetVariant,
@@ -25,7 +26,12 @@ VARIANT_FOLDERS: Mapping[str, type[schema.Variant]] = {
 }
 """Folders whose files map names to variants; a variant may stand in any file of its folder."""
 
-DOCUMENT_FOLDERS = ("protocols", "tables", "figures", "experiments")
+DOCUMENT_FOLDERS: Mapping[str, Any] = {
+    "protocols": schema.Protocol,
+    "tables": schema.Table,
+    "figures": schema.Figure,
+    "experiments": schema.Experiment,
+}
 """Folders where each file is one named object."""
 
 
@@ -72,9 +78,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def validate(model: type[M], content: Any, where: str, prefix: str = "") -> M:
     """Check ``content`` against a model; the first mistake becomes the sentence of a ``UserError``."""
     try:
-        return model.model_validate(content)
+        return TypeAdapter(model).validate_python(content)
     except ValidationError as error:
-        raise UserError(f"{where}: {_sentence(error, prefix)}") from None
+        raise UserError(f"{where}: {_sentence(error.errors()[0], content, prefix)}") from None
 
 
 def load_config(root: Path, experiment: str | None = None) -> Config:
@@ -88,34 +94,14 @@ def load_config(root: Path, experiment: str | None = None) -> Config:
     content: dict[str, Any] = {"experiment": experiment or settings.experiment}
     for folder, model in VARIANT_FOLDERS.items():
         content[folder] = dict(_variants(root / folder, model))
-    for folder in DOCUMENT_FOLDERS:
-        content[folder] = _documents(root / folder)
-        for name, document in content[folder].items():
-            validate(_One[folder], {"document": document}, str(root / folder / f"{name}.yaml"))
+    for folder, document_model in DOCUMENT_FOLDERS.items():
+        content[folder] = {
+            name: validate(document_model, document, str(root / folder / f"{name}.yaml"))
+            for name, document in _documents(root / folder).items()
+        }
     config = validate(Config, content, str(root))
     check_names(config, root)
     return config
-
-
-class _OneProtocol(BaseModel):
-    document: schema.Protocol
-
-
-class _OneTable(BaseModel):
-    document: schema.Table
-
-
-class _OneFigure(BaseModel):
-    document: schema.Figure
-
-
-class _OneExperiment(BaseModel):
-    document: schema.Experiment
-
-
-_One: Mapping[str, type[BaseModel]] = dict(
-    zip(DOCUMENT_FOLDERS, (_OneProtocol, _OneTable, _OneFigure, _OneExperiment), strict=True)
-)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -160,18 +146,30 @@ def _checked_name(name: str, file: Path) -> str:
     return name
 
 
-def _sentence(error: ValidationError, prefix: str) -> str:
-    """The first mistake; pydantic's names for its own validators and tags are left out of the key."""
-    first = error.errors()[0]
-    parts = [str(part) for part in first["loc"]]
-    keys = [prefix, *(part for part in parts if re.fullmatch(r"[\w-]+", part) and part not in {"document", "[key]"})]
-    key = ".".join(part for part in keys if part)
-    if first["type"] == "unknown_key":
-        return f"{key}.{first['msg']}".removeprefix(".")
-    if first["type"] == "missing":
+def _sentence(error: ErrorDetails, content: Any, prefix: str) -> str:
+    key = ".".join(part for part in (prefix, *_keys(error, content)) if part)
+    if error["type"] == "unknown_key":
+        return f"{key}.{error['msg']}".removeprefix(".")
+    if error["type"] == "union_tag_invalid":
+        kinds = [kind.strip("'") for kind in error["ctx"]["expected_tags"].split(", ")]
+        return f"kind: there is no kind {error['ctx']['tag']!r}: {suggest(error['ctx']['tag'], kinds)}"
+    if error["type"] == "union_tag_not_found":
+        return "kind is missing: add it"
+    if error["type"] == "missing":
         return f"{key} is missing: add it"
-    message = " ".join(first["msg"].removeprefix("Value error, ").split())
+    message = " ".join(error["msg"].removeprefix("Value error, ").split())
     return f"{key or 'the file'}: {message[0].lower() + message[1:]}"
+
+
+def _keys(error: ErrorDetails, content: Any) -> Iterator[str]:
+    """Where the mistake stands, without the names that pydantic gives to its own validators and union members."""
+    for part in error["loc"]:
+        try:
+            content = content[part]
+        except (KeyError, IndexError, TypeError):
+            if error["type"] != "missing" or part != error["loc"][-1]:
+                continue
+        yield str(part)
 
 
 def check_names(config: Config, root: Path) -> None:
