@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
+from trainings import recipe, streams
 from trigger_activation.datasets import DATASETS, Split
 from trigger_activation.networks import NETWORKS
-from trigger_activation.training.loop import Streams, train
+from trigger_activation.training.loop import train
 from trigger_activation.training.paradigms import PARADIGMS, Paradigm
-from trigger_activation.training.settings import Augmentation, TrainingSettings
 
 CONFIG = Path(__file__).resolve().parents[1] / "config"
 
@@ -37,17 +37,7 @@ def _vgg_s() -> nn.Module:
 
 def _trained(paradigm: Paradigm, data: tuple[Tensor, Tensor], epochs: int) -> tuple[nn.Module, Tensor | None]:
     network = _vgg_s()
-    settings = TrainingSettings(
-        epochs=epochs,
-        batch_size=64,
-        learning_rate=0.1,
-        momentum=0.9,
-        weight_decay=5e-4,
-        gradient_clip=5.0,
-        augmentation=Augmentation(crop="pad", padding=1, horizontal_flip=True),
-    )
-    streams = Streams(*(Generator().manual_seed(seed) for seed in range(5)))
-    trigger = train(network, paradigm, *data, settings, streams)
+    trigger = train(network, paradigm, *data, recipe(epochs), streams())
     return network.eval(), trigger
 
 

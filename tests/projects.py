@@ -1,4 +1,4 @@
-"""The shipped config as a copy to break, and a project small enough to plan hundreds of times."""
+"""The shipped config as a copy to break, a project small enough to plan hundreds of times, its artifacts."""
 
 from __future__ import annotations
 
@@ -15,6 +15,14 @@ import yaml
 from trigger_activation.config import Config, load_config
 from trigger_activation.errors import UserError
 from trigger_activation.plan import Plan, build_plan
+from trigger_activation.provenance.record import (
+    Record,
+    file_record,
+    is_json,
+    read_record,
+    write_json_artifact,
+    write_record,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -190,3 +198,25 @@ def one_sentence(message: str) -> str:
     assert "\n" not in message
     assert "Traceback" not in message
     return message
+
+
+def write_artifact(plan: Plan, path: str, content: str = "first") -> None:
+    """Write an artifact and its record as a job does; ``content`` tells two makes apart."""
+    artifact = plan[path]
+    inputs = {parent: record.sha256 for parent in artifact.input_paths if (record := read_record(parent))}
+    record = Record(
+        path=path,
+        kind=artifact.kind,
+        recipe=artifact.recipe,
+        parameters=dict(artifact.parameters),
+        versions=dict(artifact.versions),
+        inputs=inputs,
+    )
+    for file in (*artifact.files, *artifact.by_products):
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        if not is_json(file):
+            Path(file).write_text(f"{content} of {file}")
+    if is_json(path):
+        write_json_artifact(Path(path), {"accuracy": 50.5, "note": content}, record)
+    else:
+        write_record(record.model_copy(update={"files": {file: file_record(Path(file)) for file in artifact.files}}))

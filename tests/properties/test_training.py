@@ -17,6 +17,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from trainings import recipe, streams
 from trigger_activation import seeds
 from trigger_activation.config.loader import load_config
 from trigger_activation.errors import UserError
@@ -27,7 +28,7 @@ from trigger_activation.training.data import augmented_batches, to_float
 from trigger_activation.training.loop import EpochReport, Streams, train
 from trigger_activation.training.paradigms import PARADIGMS, Paradigm
 from trigger_activation.training.paradigms.fixed_trigger import divergence_from_uniform
-from trigger_activation.training.settings import Augmentation, TrainingSettings
+from trigger_activation.training.settings import Augmentation
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 UNCHANGED = Augmentation(crop="none", horizontal_flip=False)
@@ -37,23 +38,6 @@ LOG_CLASSES = math.log(10)
 
 def seeded(seed: int = 0) -> Generator:
     return Generator().manual_seed(seed)
-
-
-def streams() -> Streams:
-    return Streams(*(seeded(seed) for seed in range(5)))
-
-
-def recipe(epochs: int, **changes: object) -> TrainingSettings:
-    settings = TrainingSettings(
-        epochs=epochs,
-        batch_size=64,
-        learning_rate=0.1,
-        momentum=0.9,
-        weight_decay=5e-4,
-        gradient_clip=5.0,
-        augmentation=AUGMENTED,
-    )
-    return settings.model_copy(update=changes)
 
 
 def bits_equal(left: nn.Module, right: nn.Module) -> bool:

@@ -8,35 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from projects import Project, one_sentence
+from projects import Project, one_sentence, write_artifact
 from trigger_activation.cli import main
-from trigger_activation.plan import Plan
-from trigger_activation.provenance.record import Record, file_record, sidecar, write_json_artifact, write_record
+from trigger_activation.provenance.record import sidecar
 
 Captured = pytest.CaptureFixture[str]
 TABLE = "paper_tables/small/table11.tex"
 DATASET = "results/datasets/digit-pairs/train.npz"
 MEASURED = "results/cells/mini/measured/trigger/learn_4.json"
-
-
-def make(plan: Plan, path: str) -> None:
-    """Write an artifact without inputs of interest, with its record."""
-    artifact = plan[path]
-    record = Record(
-        path=path,
-        kind=artifact.kind,
-        recipe=artifact.recipe,
-        parameters=dict(artifact.parameters),
-        versions=dict(artifact.versions),
-        inputs={},
-    )
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    if path.endswith(".json"):
-        write_json_artifact(Path(path), {"triggers": []}, record)
-        return
-    for file in artifact.files:
-        Path(file).write_text(f"bytes of {file}\n")
-    write_record(record.model_copy(update={"files": {file: file_record(Path(file)) for file in artifact.files}}))
 
 
 def refused(capsys: Captured, *arguments: str) -> str:
@@ -129,12 +108,12 @@ def test_a_missing_target_is_explained(capsys: Captured) -> None:
 
 
 def test_a_valid_target_is_explained_in_one_line(small: Project, capsys: Captured) -> None:
-    make(small.plan(), DATASET)
+    write_artifact(small.plan(), DATASET)
     assert lines(capsys, "explain", DATASET) == [f"{DATASET} is valid: recipe, size and inputs are those of the plan."]
 
 
 def test_a_stale_target_is_explained_by_the_parameter(small: Project, capsys: Captured) -> None:
-    make(small.plan(), DATASET)
+    write_artifact(small.plan(), DATASET)
     small.replace("datasets/all.yaml", "train_per_class: 80", "train_per_class: 40")
     assert lines(capsys, "explain", DATASET)[0].endswith(
         "is stale: its recipe changed: source.train_per_class 80 -> 40."
@@ -157,7 +136,7 @@ def test_an_empty_folder_has_nothing_to_verify(capsys: Captured) -> None:
 def test_sound_artifacts_are_verified(small: Project, capsys: Captured) -> None:
     plan = small.plan()
     for path in (DATASET, MEASURED, TABLE):
-        make(plan, path)
+        write_artifact(plan, path)
     assert lines(capsys, "verify", "small") == ["3 artifacts verified, 0 problems."]
 
 
@@ -165,7 +144,7 @@ def test_sound_artifacts_are_verified(small: Project, capsys: Captured) -> None:
 def test_changed_bytes_are_found(small: Project, capsys: Captured, file: str) -> None:
     plan = small.plan()
     for path in (DATASET, TABLE):
-        make(plan, path)
+        write_artifact(plan, path)
     content = bytearray(Path(file).read_bytes())
     content[0] ^= 1
     Path(file).write_bytes(content)
@@ -175,22 +154,22 @@ def test_changed_bytes_are_found(small: Project, capsys: Captured, file: str) ->
 
 
 def test_a_companion_that_is_gone_is_said_to_be_missing(small: Project, capsys: Captured) -> None:
-    make(small.plan(), TABLE)
+    write_artifact(small.plan(), TABLE)
     Path(TABLE).with_suffix(".csv").unlink()
     printed = lines(capsys, "verify", status=1)
     assert "missing" in printed[0] or "does not exist" in printed[0]
 
 
 def test_an_artifact_without_a_record_is_found(small: Project, capsys: Captured) -> None:
-    make(small.plan(), DATASET)
+    write_artifact(small.plan(), DATASET)
     sidecar(DATASET).unlink()
     assert lines(capsys, "verify", status=1)[0].startswith(f"{DATASET} has no provenance record")
 
 
 def test_an_edited_cell_is_found(small: Project, capsys: Captured) -> None:
-    make(small.plan(), MEASURED)
+    write_artifact(small.plan(), MEASURED)
     document = json.loads(Path(MEASURED).read_text())
-    document["content"]["triggers"].append({})
+    document["content"]["accuracy"] = 100
     Path(MEASURED).write_text(json.dumps(document))
     assert "was edited after it was measured" in lines(capsys, "verify", status=1)[0]
 

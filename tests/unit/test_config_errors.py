@@ -187,6 +187,7 @@ WRONG_VALUES = {
 MISSING_KEYS = {
     "of a protocol": Mistake("protocols/cifar10.yaml", "dataset: cifar10\n", "", ("dataset", "add it")),
     "of a table": Mistake("tables/table1.yaml", "rows: [pgd, ifgsm, mifgsm, difgsm]\n", "", ("rows", "add it")),
+    "that says which table it is": Mistake("tables/table1.yaml", "kind: accuracy\n", "", ("kind", "add it")),
     "of a variant": Mistake("attacks/gradient.yaml", "  class: pgd\n", "", ("pgd.class", "add it")),
     "of config.yaml": Mistake("config.yaml", "experiment: demo", "{}", ("experiment", "add")),
     "among the parameters": Mistake(

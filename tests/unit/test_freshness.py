@@ -12,20 +12,14 @@ from typing import Any
 import pytest
 import yaml
 
-from projects import Project, one_sentence, shipped_plan
+from projects import Project, one_sentence, shipped_plan, write_artifact
 from trigger_activation.attacks import ATTACKS
 from trigger_activation.errors import UserError
 from trigger_activation.plan import Artifact, Plan
 from trigger_activation.provenance.freshness import Freshness, Status, differences
 from trigger_activation.provenance.record import (
-    Record,
-    file_record,
-    is_json,
     read_content,
-    read_record,
     sidecar,
-    write_json_artifact,
-    write_record,
 )
 
 TEST = "results/datasets/d/test.npz"
@@ -48,31 +42,9 @@ def chain(steps: int = 20, version: int = 1, title: str = "Accuracy", data_seed:
     return plan
 
 
-def make(plan: Plan, path: str, content: str = "first") -> None:
-    """Write an artifact and its record as a job does."""
-    artifact = plan[path]
-    inputs = {parent: record.sha256 for parent in artifact.input_paths if (record := read_record(parent))}
-    record = Record(
-        path=path,
-        kind=artifact.kind,
-        recipe=artifact.recipe,
-        parameters=dict(artifact.parameters),
-        versions=dict(artifact.versions),
-        inputs=inputs,
-    )
-    for file in (*artifact.files, *artifact.by_products):
-        Path(file).parent.mkdir(parents=True, exist_ok=True)
-        if not is_json(file):
-            Path(file).write_text(f"{content} of {file}")
-    if is_json(path):
-        write_json_artifact(Path(path), {"accuracy": 50.5, "note": content}, record)
-    else:
-        write_record(record.model_copy(update={"files": {file: file_record(Path(file)) for file in artifact.files}}))
-
-
 def make_all(plan: Plan) -> None:
     for path in ALL:
-        make(plan, path)
+        write_artifact(plan, path)
 
 
 def verdict(plan: Plan, path: str, complete: bool = False) -> tuple[Status, str]:
@@ -193,17 +165,17 @@ def test_a_changed_size_of_a_companion_is_stale(made: Plan) -> None:
 
 
 def test_an_input_that_was_made_again_with_other_bytes_is_found(made: Plan) -> None:
-    make(made, TEST, content="other")
+    write_artifact(made, TEST, content="other")
     assert stale_reason(made, TAES) == f"it was made from other bytes of {TEST}"
 
 
 def test_an_input_that_was_made_again_with_the_same_bytes_changes_nothing(made: Plan) -> None:
-    make(made, TEST)
+    write_artifact(made, TEST)
     assert set(statuses(made).values()) == {Status.VALID}
 
 
 def test_a_cell_that_was_measured_again_with_another_result_makes_its_table_stale(made: Plan) -> None:
-    make(made, CELL, content="other")
+    write_artifact(made, CELL, content="other")
     assert stale_reason(made, TABLE) == f"it was made from other bytes of {CELL}"
 
 
@@ -225,7 +197,7 @@ def test_an_absent_input_is_no_evidence(made: Plan) -> None:
 
 
 def test_an_input_of_another_recipe_is_no_evidence(made: Plan) -> None:
-    make(chain(steps=10), TAES, content="ten steps")
+    write_artifact(chain(steps=10), TAES, content="ten steps")
     assert statuses(made) == {TEST: Status.VALID, TAES: Status.STALE, CELL: Status.VALID, TABLE: Status.VALID}
 
 
@@ -470,6 +442,6 @@ class TestMerkleTree:
         path = "results/taes/fashion16/vgg-s__standard/seed0/pgd.npz"
         old = project.plan()
         Path(path).parent.mkdir(parents=True)
-        make(old, path)
+        write_artifact(old, path)
         project.replace("protocols/fashion16.yaml", "steps: 20", "steps: 10")
         assert stale_reason(project.plan(), path) == "its recipe changed: attack.steps 20 -> 10"
