@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 
 import pytest
 import torch
 import yaml
 from torch import Tensor, nn
 
-from trainings import recipe, streams
+from trainings import CONFIG, recipe, streams, vgg_s
 from trigger_activation.datasets import DATASETS, Split
-from trigger_activation.networks import NETWORKS
 from trigger_activation.training.loop import train
 from trigger_activation.training.paradigms import PARADIGMS, Paradigm
-
-CONFIG = Path(__file__).resolve().parents[1] / "config"
 
 # Two threads on a busy machine wait for each other, and one makes sums come out in the same order everywhere.
 torch.set_num_threads(1)
@@ -28,15 +24,14 @@ def _fashion16(split: Split) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(data.images), torch.from_numpy(data.labels)
 
 
-def _vgg_s() -> nn.Module:
-    entry = yaml.safe_load((CONFIG / "networks/miniature.yaml").read_text("utf-8"))["vgg-s"]
+def _fresh_vgg_s() -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return NETWORKS[entry["class"]](**entry["parameters"]).build(16, 10)
+        return vgg_s().build(16, 10)
 
 
 def _trained(paradigm: Paradigm, data: tuple[Tensor, Tensor], epochs: int) -> tuple[nn.Module, Tensor | None]:
-    network = _vgg_s()
+    network = _fresh_vgg_s()
     trigger = train(network, paradigm, *data, recipe(epochs), streams())
     return network.eval(), trigger
 
@@ -58,7 +53,7 @@ def fashion16_test() -> tuple[Tensor, Tensor]:
 @pytest.fixture
 def fresh_network() -> nn.Module:
     """An untrained miniature VGG for 16 px and 10 classes, in training mode."""
-    return _vgg_s()
+    return _fresh_vgg_s()
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import yaml
 from torch import Generator
 
+from trigger_activation.networks import NETWORKS, NetworkFamily
 from trigger_activation.training.loop import Streams
 from trigger_activation.training.settings import Augmentation, TrainingSettings
+
+CONFIG = Path(__file__).resolve().parents[1] / "config"
+
+
+def vgg_s() -> NetworkFamily:
+    """The family of the networks that the fixtures train."""
+    entry = yaml.safe_load((CONFIG / "networks/miniature.yaml").read_text("utf-8"))["vgg-s"]
+    return NETWORKS[entry["class"]](**entry["parameters"])
 
 
 def streams() -> Streams:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt
 
@@ -18,8 +18,12 @@ from trigger_activation.parameters import Parameters, PixelFraction
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
+    from trigger_activation.networks import NetworkFamily
+
 GradientRule = Callable[["Tensor"], "Tensor"]
 """Current adversarial images (B, 3, H, W) -> the direction to ascend, of the same shape."""
+StepRule = Callable[["Tensor"], "Tensor"]
+"""Gradient (B, 3, H, W) of an iteration -> what to add to the adversarial images."""
 Momentum = Annotated[float, Field(ge=0)]
 
 
@@ -43,8 +47,12 @@ class Attack(Parameters):
 
         Raises:
             UserError: images outside [0, 1] or not float, labels that the network has no class for, or a network
-                that returns NaN.
+                that returns NaN or lacks the layer to attack.
         """
+
+    def for_network(self, family: NetworkFamily) -> Self:  # noqa: ARG002
+        """The attack with what it takes from the surrogate's family filled in; here nothing."""
+        return self
 
 
 class IterativeAttack(Attack):
@@ -69,23 +77,37 @@ class IterativeAttack(Attack):
         """What to ascend at each iterate of one batch; here the gradient of the cross entropy."""
         return lambda adversarial: input_gradient(network, adversarial, labels)
 
+    def step_rule(self, images: Tensor) -> StepRule:
+        """How far to go at each iteration of one batch; here alpha along the signs of the momentum."""
+        velocity = torch.zeros_like(images)
+
+        def step(gradient: Tensor) -> Tensor:
+            nonlocal velocity
+            velocity = self.accumulate(velocity, gradient)
+            return velocity.sign().mul_(self.alpha)
+
+        return step
+
+    def observed(self, network: nn.Module) -> nn.Module | None:  # noqa: ARG002
+        """A module whose output the attack looks at, and which must therefore stay as it is; here none."""
+        return None
+
     def perturb(self, network: nn.Module, images: Tensor, labels: Tensor, generator: Generator) -> Tensor:
         """See :meth:`Attack.perturb`."""
         from trigger_activation.networks._modes import frozen
 
         check_images(images)
         lower, upper = (images - float(self.eps)).clamp_(min=0), (images + float(self.eps)).clamp_(max=1)
-        with frozen(network):
+        with frozen(network, intact=self.observed(network)):
             check_labels(network, images, labels)
             rule = self.gradient_rule(network, images, labels, generator)
             adversarial = self.start(images, generator).clamp(lower, upper)
-            velocity = torch.zeros_like(images)
+            step = self.step_rule(images)
             finite = torch.ones((), dtype=torch.bool, device=images.device)
             for _ in range(self.steps):
                 gradient = rule(adversarial)
                 finite &= gradient.isfinite().all()
-                velocity = self.accumulate(velocity, gradient)
-                adversarial = adversarial.add(velocity.sign(), alpha=self.alpha).clamp_(lower, upper)
+                adversarial = step(gradient).add_(adversarial).clamp_(lower, upper)
         if not finite:
             raise UserError("the network returned NaN while it was attacked: train it again, or check its weights")
         return adversarial

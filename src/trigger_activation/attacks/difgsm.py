@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from trigger_activation.attacks import ATTACKS
 from trigger_activation.attacks._engine import GradientRule, IterativeAttack, Momentum, input_gradient
+from trigger_activation.attacks._resizing import Geometry, diversify, draw_geometry
 from trigger_activation.lazy import functional, torch
 
 if TYPE_CHECKING:
@@ -16,16 +17,23 @@ if TYPE_CHECKING:
 
 @ATTACKS.register("difgsm", version=1)
 class DIFGSM(IterativeAttack):
-    """DI-FGSM (Xie et al. 2019): gradients at randomly enlarged and padded copies, resized back to the input size.
+    """DI-FGSM (Xie et al. 2019): gradients at randomly resized and padded copies of the size of the input.
 
     Momentum and the resize back follow the practice of later transfer attacks; ``momentum: 0`` gives the first
-    paper's DI2-FGSM.
+    paper's DI2-FGSM, and a rate of 0.9 the toolkits' variant, which shrinks images and pads them to their old size.
     """
 
     momentum: Momentum = 1.0
-    rate: Annotated[float, Field(gt=1)] = 1.1
-    """Side of the padded canvas over the side of the image."""
+    rate: Annotated[float, Field(gt=0)] = 1.1
+    """Above 1: side of the padded canvas over the side of the image; below 1: smallest size of the image over it."""
     probability: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+    @field_validator("rate")
+    @classmethod
+    def _changes_the_size(cls, rate: float) -> float:
+        if rate == 1:
+            raise ValueError("a rate of 1 changes nothing: to leave images as they are, set probability to 0")
+        return rate
 
     def gradient_rule(self, network: nn.Module, images: Tensor, labels: Tensor, generator: Generator) -> GradientRule:
         """The cross-entropy gradient through a transform drawn anew for each iteration and batch."""
@@ -41,22 +49,8 @@ class DIFGSM(IterativeAttack):
 
         return rule
 
-    def _draw(self, side: int, generator: Generator) -> tuple[int, int, int, int] | None:
-        canvas = int(side * self.rate)
-        if canvas <= side or float(torch.rand(1, generator=generator, device=generator.device)) >= self.probability:
+    def _draw(self, side: int, generator: Generator) -> Geometry | None:
+        smallest, canvas = sorted((side, int(side * self.rate)))
+        if smallest == canvas or float(torch.rand(1, generator=generator, device=generator.device)) >= self.probability:
             return None
-        size = _integer(side, canvas, generator)
-        return size, canvas, _integer(0, canvas - size, generator), _integer(0, canvas - size, generator)
-
-
-def diversify(images: Tensor, size: int, canvas: int, top: int, left: int) -> Tensor:
-    """Resize (B, 3, H, H) to ``size``, zero-pad to ``canvas`` with the given offsets, resize back to H."""
-    resized = functional.interpolate(images, size=(size, size), mode="bilinear", align_corners=False)
-    margins = (left, canvas - size - left, top, canvas - size - top)
-    padded = functional.pad(resized, margins)
-    return functional.interpolate(padded, size=images.shape[-2:], mode="bilinear", align_corners=False)
-
-
-def _integer(low: int, high: int, generator: Generator) -> int:
-    """A uniform integer in [low, high)."""
-    return int(torch.randint(low, high, (1,), generator=generator, device=generator.device))
+        return draw_geometry(smallest, canvas, generator)

@@ -91,6 +91,8 @@ class AttackSettings(StrictModel):
     steps: PositiveInt
     batch_size: PositiveInt
     """Part of the recipe: several attacks draw random numbers per batch."""
+    memory_mib: PositiveInt = 1024
+    """What attacks that average over many copies may give to one pass of the surrogate, in MiB."""
 
 
 class EvaluationSettings(StrictModel):

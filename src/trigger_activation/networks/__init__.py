@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from trigger_activation.parameters import Parameters
 from trigger_activation.registry import Registry
@@ -26,8 +26,12 @@ class NetworkFamily(Parameters):
         """
 
     @abstractmethod
-    def feature_layer(self, image_size: int) -> str:
-        """Dotted name of the module whose output ends the second stage, for attacks on features."""
+    def feature_layer(self, stage: Literal[1, 2]) -> str:
+        """Dotted name of the module whose output ends the first or second stage, for attacks on features.
+
+        The second stage is the one before the third time that a full-size network halves the side of ImageNet's
+        images; small images keep the name and a larger side.
+        """
 
 
 NETWORKS: Registry[NetworkFamily] = Registry("network", __name__)

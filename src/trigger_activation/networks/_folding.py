@@ -54,12 +54,14 @@ def _can_fold(convolution: nn.Module, normalisation: nn.Module) -> bool:
 
 
 @contextmanager
-def folded(network: nn.Module) -> Iterator[nn.Module]:
+def folded(network: nn.Module, intact: nn.Module | None = None) -> Iterator[nn.Module]:
     """Run a network in evaluation mode with its batch normalisation folded; parameters and buffers stay untouched.
 
-    The weights are folded as they are on entry, so they must not change inside.
+    The weights are folded as they are on entry, so they must not change inside. A folded convolution returns what its
+    normalisation would: one that someone looks at is left ``intact``.
     """
     pairs = [tuple(map(network.get_submodule, names)) for names in foldable_pairs(network)]
+    pairs = [pair for pair in pairs if pair[0] is not intact]
     try:
         for convolution, normalisation in pairs:
             _fold(convolution, normalisation)

@@ -11,15 +11,18 @@ from trigger_activation.networks._folding import folded
 
 
 @contextmanager
-def frozen(network: nn.Module) -> Iterator[nn.Module]:
-    """Evaluation mode, parameters without gradients, batch normalisation folded; afterwards all is as before."""
+def frozen(network: nn.Module, intact: nn.Module | None = None) -> Iterator[nn.Module]:
+    """Evaluation mode, parameters without gradients, batch normalisation folded; afterwards all is as before.
+
+    The output of the module ``intact`` stays what it is without folding.
+    """
     modes = [(module, module.training) for module in network.modules()]
     trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
     network.eval()
     for parameter in trainable:
         parameter.requires_grad_(False)
     try:
-        with folded(network):
+        with folded(network, intact):
             yield network
     finally:
         for module, training in modes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, PositiveInt, field_validator
 
@@ -51,6 +51,6 @@ class DenseNet(NetworkFamily):
                 setattr(network.features, name, torch.nn.Identity())
         return network
 
-    def feature_layer(self, image_size: int) -> str:  # noqa: ARG002
-        """The second dense block: (B, C, H/2, W/2) for small images, (B, C, H/8, W/8) for larger ones."""
-        return "features.denseblock2"
+    def feature_layer(self, stage: Literal[1, 2]) -> str:
+        """A dense block; the second gives (B, C, H/2, W/2) for small images, (B, C, H/8, W/8) for larger ones."""
+        return f"features.denseblock{stage}"

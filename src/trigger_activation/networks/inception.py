@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from trigger_activation.networks import NETWORKS, NetworkFamily
 
@@ -24,6 +24,6 @@ class Inception(NetworkFamily):
         network: nn.Module = timm.create_model("inception_v4", pretrained=False, num_classes=classes)
         return network
 
-    def feature_layer(self, image_size: int) -> str:  # noqa: ARG002
-        """Mixed_5e, the last of the four Inception-A blocks: (B, 384, 25, 25) at 224 px."""
-        return "features.9"
+    def feature_layer(self, stage: Literal[1, 2]) -> str:
+        """The last block of the stem, or Mixed_5e, the last Inception-A block: (B, 384, 25, 25) at 224 px."""
+        return {1: "features.5", 2: "features.9"}[stage]

@@ -56,10 +56,10 @@ class MobileNet(NetworkFamily):
             stem.stride = (1, 1)
         return network
 
-    def feature_layer(self, image_size: int) -> str:  # noqa: ARG002
-        """The block before the third stage of stride 2: (B, C, H/2, W/2) if small, else (B, C, H/8, W/8)."""
-        third = _downsampling(self.stages)[2]
-        return f"features.{sum(stage.blocks for stage in self.stages[:third])}"  # features.0 is the stem
+    def feature_layer(self, stage: Literal[1, 2]) -> str:
+        """The block before the second or third stride of 2; the latter (B, C, H/2, W/2) if small, else an eighth."""
+        behind = _downsampling(self.stages)[stage]
+        return f"features.{sum(row.blocks for row in self.stages[:behind])}"  # features.0 is the stem
 
     def _small_stages(self) -> tuple[Stage, ...]:
         first = _downsampling(self.stages)[0]

@@ -48,9 +48,9 @@ class ResNet(NetworkFamily):
             network.maxpool = torch.nn.Identity()  # type: ignore[assignment]
         return network
 
-    def feature_layer(self, image_size: int) -> str:  # noqa: ARG002
-        """The second stage: (B, C, H/2, W/2) for small images, (B, C, H/8, W/8) for larger ones."""
-        return "layer2"
+    def feature_layer(self, stage: Literal[1, 2]) -> str:
+        """A stage; the second gives (B, C, H/2, W/2) for small images, (B, C, H/8, W/8) for larger ones."""
+        return f"layer{stage}"
 
     def _construct(self, classes: int) -> TorchvisionResNet:
         return torchvision.models.ResNet(self._block, list(self.layers), num_classes=classes)

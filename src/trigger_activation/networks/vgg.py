@@ -53,12 +53,12 @@ class VGG(NetworkFamily):
             )
         return torchvision.models.VGG(self._features(), num_classes=classes)
 
-    def feature_layer(self, image_size: int) -> str:  # noqa: ARG002
-        """The last ReLU of the third block: (B, C, H/4, W/4)."""
+    def feature_layer(self, stage: Literal[1, 2]) -> str:
+        """The last ReLU of the second or third block; the latter gives (B, C, H/4, W/4)."""
         pools = [position for position, entry in enumerate(self.configuration) if entry == "M"]
-        convolutions = pools[2] - 2
-        # Each is followed by its normalisation and its ReLU, and two poolings lie between them.
-        return f"features.{3 * convolutions + 2 - 1}"
+        convolutions = pools[stage] - stage
+        # Each is followed by its normalisation and its ReLU, and `stage` poolings lie between them.
+        return f"features.{3 * convolutions + stage - 1}"
 
     def _build_small(self, image_size: int, classes: int) -> nn.Module:
         features = self._features()

@@ -85,7 +85,9 @@ class ProtocolArtifacts:
         path = paths.tae(self.name, network, paradigm, 0, attack)
         if path in self.plan.artifacts:
             return path
-        method = self.variants.resolve("attacks", attack, self.name)
+        variant = self.config.networks[network]
+        family = NETWORKS[variant.class_](**variant.parameters)
+        method = self.variants.resolve("attacks", attack, self.name, lambda attack: attack.for_network(family))
         parameters = {
             "attack": method.parameters,
             "batch_size": self.protocol.attack.batch_size,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,8 +46,20 @@ class Variants:
         self.used: set[tuple[str, str]] = set()
         self.used_overrides: set[tuple[str, str, str]] = set()
 
-    def resolve(self, kind: str, name: str, protocol_name: str | None = None) -> Resolved:
+    def resolve(
+        self,
+        kind: str,
+        name: str,
+        protocol_name: str | None = None,
+        complete: Callable[[Any], Parameters] = lambda parameters: parameters,
+    ) -> Resolved:
         """Parameters of a variant: those of its entry, then the protocol's overrides and threat model.
+
+        Args:
+            kind: the folder of config that declares it.
+            name: the variant.
+            protocol_name: whose overrides apply.
+            complete: fills in what depends on where the variant is used.
 
         Raises:
             UserError: the class is unknown, or it does not take these parameters.
@@ -64,7 +76,7 @@ class Variants:
             return Resolved({"class": variant.class_, **given}, 0, obstacle)
         where = variant.file + (f" (with the overrides of protocol {protocol_name})" if protocol else "")
         cls = self._class(kind, variant.class_, f"{where}: {name}.class")
-        parameters = validate(cls, self._with_threat_model(cls, given, protocol), where, f"{name}.parameters")
+        parameters = complete(validate(cls, self._with_threat_model(cls, given, protocol), where, f"{name}.parameters"))
         components = {component.registered_name: component.version for component in cls.components}
         return Resolved({"class": variant.class_, **resolved(parameters)}, cls.version, None, components)
 
@@ -80,8 +92,8 @@ class Variants:
     def _with_threat_model(cls: type[Parameters], given: dict[str, Any], protocol: Protocol | None) -> dict[str, Any]:
         if protocol is None:
             return given
-        threat = {"eps": protocol.attack.eps, "steps": protocol.attack.steps}
-        shared = {key: value for key, value in threat.items() if key in cls.model_fields}
+        given_by_protocol = protocol.attack.model_dump(include={"eps", "steps", "memory_mib"})
+        shared = {key: value for key, value in given_by_protocol.items() if key in cls.model_fields}
         return {**shared, **given}
 
     def check_all_used(self) -> None:

@@ -68,18 +68,31 @@ def fingerprints() -> dict[str, dict[str, Any]]:
 
 
 def _sources(algorithm: type[Parameters]) -> list[Path]:
-    """Files of the classes that an algorithm consists of: its own, its bases', and all of its components'.
+    """Files of the classes that an algorithm consists of (its own, its bases', its components') and their helpers.
 
     What its stage shares between algorithms is the stage's to watch, unless a component brings it to another stage.
     """
     common = {PACKAGE / file for files in SHARED.values() for file in files}
-    own = [file for file in _files_of(algorithm) if file not in common]
-    return list(dict.fromkeys([*own, *(file for used in algorithm.components for file in _files_of(used))]))
+    own = [file for file in _with_helpers(_files_of(algorithm)) if file not in common]
+    return list(
+        dict.fromkeys([*own, *(file for used in algorithm.components for file in _with_helpers(_files_of(used)))])
+    )
 
 
 def _files_of(algorithm: type[Parameters]) -> list[Path]:
     classes = [cls for cls in algorithm.__mro__ if issubclass(cls, Parameters) and cls is not Parameters]
     return [Path(str(inspect.getsourcefile(importlib.import_module(cls.__module__)))) for cls in classes]
+
+
+def _with_helpers(files: list[Path]) -> list[Path]:
+    """The files, and the modules named with an underscore that they import from beside them, and so on."""
+    found = list(files)
+    for file in found:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        modules = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        beside = [file.with_name(f"{module.rpartition('.')[2]}.py") for module in modules]
+        found += [helper for helper in beside if helper.name[0] == "_" and helper.exists() and helper not in found]
+    return found
 
 
 def _entry(version: int, code: str) -> dict[str, Any]:
