@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from trigger_activation import seeds
 from trigger_activation.errors import UserError
@@ -27,7 +28,7 @@ from trigger_activation.provenance.record import (
 )
 from trigger_activation.spec import InputReference, Spec
 from trigger_activation.storage.arrays import load_arrays, save_arrays
-from trigger_activation.storage.checkpoints import load_checkpoint
+from trigger_activation.storage.checkpoints import load_checkpoint, load_helper
 
 IN_GIT = ("paper_tables/", "results/cells/")
 """Artifacts that git tracks; their records hold nothing that differs between machines."""
@@ -86,6 +87,13 @@ class Job:
             load_checkpoint(Path(record.path), self.device, record.parameters["network"])
             for record in self.records(role)
         ]
+
+    def helper(self) -> nn.Module | None:
+        """The helper network that the job consults, if it does."""
+        if "helper" not in self.spec.inputs:
+            return None
+        (record,) = self.records("helper")
+        return load_helper(Path(record.path), self.device, record.parameters["helper"])
 
     def cells(self, role: str = "cells") -> list[dict[str, Any]]:
         """The contents of JSON inputs."""

@@ -22,11 +22,13 @@ class LazyModule(ModuleType):
 
 
 if TYPE_CHECKING:
+    import diffusers as diffusers
     import numpy as numpy
     import torch as torch
     import torchvision as torchvision
     from torch.nn import functional as functional
 else:
+    diffusers = LazyModule("diffusers")
     numpy = LazyModule("numpy")
     torch = LazyModule("torch")
     functional = LazyModule("torch.nn.functional")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -15,16 +16,19 @@ from tqdm import tqdm
 
 from trigger_activation import seeds
 from trigger_activation.attacks import ATTACKS, Attack
+from trigger_activation.attacks._engine import counting_passes
 from trigger_activation.datasets import DATASETS
 from trigger_activation.errors import UserError
 from trigger_activation.evaluation import accuracy, triggers
 from trigger_activation.figures import draw
+from trigger_activation.helpers import HELPERS, ImportedHelper, TrainedHelper
 from trigger_activation.job import Job
 from trigger_activation.lazy import functional
 from trigger_activation.networks._deployed import DeployedNetwork
 from trigger_activation.registry import P, Registry
 from trigger_activation.storage.atomic import replacing, write_text
-from trigger_activation.storage.checkpoints import build_network, save_checkpoint
+from trigger_activation.storage.checkpoints import build_helper, build_network, save_checkpoint
+from trigger_activation.storage.external import read_state
 from trigger_activation.tables import render
 from trigger_activation.training.data import to_float
 from trigger_activation.training.loop import EpochReport, Streams, train
@@ -90,22 +94,76 @@ def _training_accuracy(
     return checks
 
 
+def make_helper(job: Job) -> None:
+    """Train a helper network, or import it from a file."""
+    helper = instance(HELPERS, job.parameters["helper"])
+    description = {key: job.parameters[key] for key in ("helper", "image_size")}
+    if isinstance(helper, TrainedHelper):
+        torch.manual_seed(seeds.derive_seed(job.spec.path, "initialisation"))
+        network = build_helper(description).to(job.device)
+        checks: dict[str, Any] = {"losses": _fit_helper(job, helper, network)}
+    else:
+        assert isinstance(helper, ImportedHelper)
+        network = _imported(helper, job.parameters["image_size"])
+        checks = {"parameters": sum(parameter.numel() for parameter in network.parameters())}
+    job.begin_writing()
+    save_checkpoint(Path(job.spec.path), network, None, description)
+    job.publish_record(checks)
+
+
+def _fit_helper(job: Job, helper: TrainedHelper, network: torch.nn.Module) -> list[float]:
+    images, _ = job.labelled("train", job.parameters["images"])
+    losses: list[float] = []
+    with tqdm(desc="epochs", mininterval=1) as bar:
+
+        def report(_: int, loss: float) -> None:
+            losses.append(loss)
+            bar.set_postfix(loss=loss)
+            bar.update()
+
+        helper.fit(network, images, job.generator("training"), report)
+    return losses
+
+
+def _imported(helper: ImportedHelper, image_size: int) -> torch.nn.Module:
+    state = read_state(helper.file, helper.sha256, helper.origin)
+    with torch.device("meta"):
+        network = helper.build(image_size)
+    try:
+        network.load_state_dict(helper.converted(state, network), assign=True)
+    except (ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"results/external/{helper.file} holds another network ({reason}): get it again from {helper.origin}"
+        ) from None
+    return network
+
+
 def make_tae(job: Job) -> None:
     """Craft one TAE set on one surrogate."""
     count, batch_size = job.parameters["images"], job.parameters["batch_size"]
     images, labels = job.labelled("test", count)
     (surrogate,) = job.networks("surrogate")
-    attack = instance(ATTACKS, job.parameters["attack"])
+    attack, helper = instance(ATTACKS, job.parameters["attack"]), job.helper()
+    if helper is not None:
+        attack = attack.with_helper(helper)
     generator = job.generator("attack")
     crafted = []
     batches = list(zip(torch.split(images, batch_size), torch.split(labels, batch_size), strict=True))
-    for batch, truth in tqdm(batches, desc="batches", mininterval=1):
-        adversarial = attack.perturb(surrogate, to_float(batch), truth, generator)
-        crafted.append(to_bytes(adversarial))
-    result = torch.cat(crafted)
-    check_budget(result, images, attack, job.spec.path)
-    checks = _crafting_checks(surrogate, images, result, labels, batch_size)
-    job.publish_arrays({"images": result.cpu().numpy()}, checks)
+    start = time.perf_counter()
+    with counting_passes(surrogate) as passed:
+        for batch, truth in tqdm(batches, desc="batches", mininterval=1):
+            adversarial = attack.perturb(surrogate, to_float(batch), truth, generator)
+            crafted.append(to_bytes(adversarial))
+    result = torch.cat(crafted).cpu()
+    seconds = time.perf_counter() - start
+    check_budget(result, images.cpu(), attack, job.spec.path)
+    checks = {
+        **_crafting_checks(surrogate, images, result.to(job.device), labels, batch_size),
+        "gradient_passes": sum(passed) / len(labels),
+        "images_per_second": round(len(labels) / seconds, 3),
+    }
+    job.publish_arrays({"images": result.numpy()}, checks)
 
 
 def to_bytes(images: torch.Tensor) -> torch.Tensor:
@@ -116,7 +174,7 @@ def to_bytes(images: torch.Tensor) -> torch.Tensor:
 def check_budget(adversarial: torch.Tensor, clean: torch.Tensor, attack: Attack, path: str) -> None:
     """Raise a ``UserError`` unless the stored bytes keep the budget."""
     largest = largest_change(adversarial, clean)
-    if largest > attack.eps * 255:
+    if attack.keeps_budget and largest > attack.eps * 255:
         raise UserError(
             f"{path} changes a pixel by {largest}/255, more than its budget of {float(attack.eps * 255):g}/255: "
             "delete it and run again"
@@ -299,6 +357,7 @@ def _save_figure(figure: Any, path: Path) -> None:
 STAGES: Mapping[str, Callable[[Job], None]] = {
     "dataset": make_dataset,
     "checkpoint": make_checkpoint,
+    "helper": make_helper,
     "tae": make_tae,
     "cell": make_cell,
     "trigger": make_trigger,

@@ -6,10 +6,11 @@ An attack is a start, a gradient rule and a momentum; what differs between attac
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, PrivateAttr
 
 from trigger_activation.errors import UserError
 from trigger_activation.lazy import functional, torch
@@ -29,6 +30,10 @@ Momentum = Annotated[float, Field(ge=0)]
 
 class Attack(Parameters):
     """An untargeted attack under an l-infinity budget in the pixel range [0, 1]."""
+
+    helper_role: ClassVar[str | None] = None
+    """The role of the helper network that the attack consults, if it does."""
+    _helper: Any = PrivateAttr(None)
 
     eps: PixelFraction
 
@@ -54,6 +59,29 @@ class Attack(Parameters):
         """The attack with what it takes from the surrogate's family filled in; here nothing."""
         return self
 
+    def with_helper(self, helper: nn.Module) -> Self:
+        """The attack with the helper network that it consults."""
+        equipped = self.model_copy()
+        equipped._helper = helper
+        return equipped
+
+    @property
+    def helper(self) -> nn.Module:
+        """The helper network.
+
+        Raises:
+            ValueError: there is none yet.
+        """
+        if self._helper is None:
+            raise ValueError(f"{self.registered_name} needs a helper network: give it one by with_helper")
+        helper: nn.Module = self._helper
+        return helper
+
+    @property
+    def keeps_budget(self) -> bool:
+        """Whether the result stays within ``eps``."""
+        return True
+
 
 class IterativeAttack(Attack):
     """Signed steps along a gradient rule, projected to the budget and to the pixel range after each."""
@@ -77,6 +105,10 @@ class IterativeAttack(Attack):
         """What to ascend at each iterate of one batch; here the gradient of the cross entropy."""
         return lambda adversarial: input_gradient(network, adversarial, labels)
 
+    def bounds(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The smallest and the largest values of iterates: the budget within the pixel range."""
+        return (images - float(self.eps)).clamp_(min=0), (images + float(self.eps)).clamp_(max=1)
+
     def step_rule(self, images: Tensor) -> StepRule:
         """How far to go at each iteration of one batch; here alpha along the signs of the momentum."""
         velocity = torch.zeros_like(images)
@@ -97,7 +129,7 @@ class IterativeAttack(Attack):
         from trigger_activation.networks._modes import frozen
 
         check_images(images)
-        lower, upper = (images - float(self.eps)).clamp_(min=0), (images + float(self.eps)).clamp_(max=1)
+        lower, upper = self.bounds(images)
         with frozen(network, intact=self.observed(network)):
             check_labels(network, images, labels)
             rule = self.gradient_rule(network, images, labels, generator)
@@ -151,3 +183,20 @@ def check_labels(network: nn.Module, images: Tensor, labels: Tensor) -> None:
             f"labels span [{int(labels.min())}, {int(labels.max())}], but the network has {classes} classes: "
             "check that network and data set belong together"
         )
+
+
+@contextmanager
+def counting_passes(network: nn.Module) -> Iterator[list[int]]:
+    """Collect the sizes of the batches that a network sees while gradients are recorded."""
+    sizes: list[int] = []
+
+    def note(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if torch.is_grad_enabled():
+            sizes.append(len(inputs[0]))
+
+    # Before the pass, since attacks on features leave the network at their layer.
+    handle = network.register_forward_pre_hook(note)
+    try:
+        yield sizes
+    finally:
+        handle.remove()

@@ -23,6 +23,7 @@ VARIANT_FOLDERS: Mapping[str, type[schema.Variant]] = {
     "paradigms": schema.Variant,
     "attacks": schema.Variant,
     "preprocessing": schema.PreprocessingVariant,
+    "helpers": schema.HelperVariant,
 }
 """Folders whose files map names to variants; a variant may stand in any file of its folder."""
 
@@ -226,9 +227,9 @@ def _check_protocol(config: Config, protocol: schema.Protocol, file: Path) -> No
     for paradigm in protocol.seeds.paradigms:
         _require(paradigm, config.paradigms, file, "seeds.paradigms", "paradigm")
     for role, variant in protocol.roles.items():
-        known = [*config.paradigms, *config.preprocessing]
-        _require(variant, known, file, f"roles.{role}", "paradigm or preprocessing")
-    for kind in ("paradigms", "attacks", "preprocessing"):
+        known = [*config.paradigms, *config.preprocessing, *config.helpers]
+        _require(variant, known, file, f"roles.{role}", "paradigm, preprocessing or helper network")
+    for kind in type(protocol.overrides).model_fields:
         for variant in getattr(protocol.overrides, kind):
             _require(variant, getattr(config, kind), file, f"overrides.{kind}", kind.removesuffix("s"))
 

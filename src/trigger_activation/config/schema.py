@@ -84,6 +84,13 @@ class PreprocessingVariant(Variant):
     """True for expensive purifiers: each TAE set is purified once, as a target that all victims share."""
 
 
+class HelperVariant(Variant):
+    """A network that attacks or purifiers consult."""
+
+    substitute: str | None = None
+    """What it stands in for here, as tables say it: ``substitute <this>``."""
+
+
 class AttackSettings(StrictModel):
     """The threat model (paper, section IV-A)."""
 
@@ -121,6 +128,7 @@ class Overrides(StrictModel):
     paradigms: dict[str, VariantParameters] = {}
     attacks: dict[str, VariantParameters] = {}
     preprocessing: dict[str, VariantParameters] = {}
+    helpers: dict[str, VariantParameters] = {}
 
 
 class FlipSettings(StrictModel):
@@ -149,7 +157,7 @@ class Protocol(StrictModel):
     evaluation: EvaluationSettings
     flip: FlipSettings | None = None
     roles: dict[Name, str] = {}
-    """Names that tables use for a paradigm or preprocessing of this protocol."""
+    """Names that tables and attacks use for a paradigm, preprocessing or helper network of this protocol."""
     overrides: Overrides = Overrides()
 
 
@@ -268,6 +276,7 @@ class Config(StrictModel):
     paradigms: dict[Name, Variant]
     attacks: dict[Name, Variant]
     preprocessing: dict[Name, PreprocessingVariant]
+    helpers: dict[Name, HelperVariant]
     protocols: dict[Name, Protocol]
     tables: dict[Name, Table]
     figures: dict[Name, Figure]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from trigger_activation.attacks import ATTACKS
 from trigger_activation.config.schema import Config, Protocol
 from trigger_activation.errors import UserError
+from trigger_activation.helpers import HELPERS, TrainedHelper
 from trigger_activation.networks import NETWORKS
 from trigger_activation.plan import paths
 from trigger_activation.plan.artifact import Artifact, Inputs, Plan
@@ -16,6 +18,7 @@ CLEAN = "clean"
 STAGE_VERSIONS = {
     "dataset": 1,
     "checkpoint": 1,
+    "helper": 1,
     "tae": 1,
     "purified": 1,
     "cell": 1,
@@ -88,6 +91,7 @@ class ProtocolArtifacts:
         variant = self.config.networks[network]
         family = NETWORKS[variant.class_](**variant.parameters)
         method = self.variants.resolve("attacks", attack, self.name, lambda attack: attack.for_network(family))
+        helper = self.helper_of(attack)
         parameters = {
             "attack": method.parameters,
             "batch_size": self.protocol.attack.batch_size,
@@ -98,9 +102,35 @@ class ProtocolArtifacts:
             path,
             "tae",
             parameters,
-            {"surrogate": (self.checkpoint(network, paradigm, 0),), "test": (self.dataset("test"),)},
+            {
+                "surrogate": (self.checkpoint(network, paradigm, 0),),
+                "test": (self.dataset("test"),),
+                **({"helper": (self.helper(helper),)} if helper else {}),
+            },
             {"attack": method},
         )
+
+    def helper_of(self, attack: str) -> str | None:
+        """The variant of the helper network that an attack consults in this protocol."""
+        variant = self.config.attacks[attack]
+        role = ATTACKS[variant.class_].helper_role if variant.implemented else None
+        return role and self.variant_of_role("helpers", role)
+
+    def helper(self, name: str) -> str:
+        """A helper network, trained on the protocol's images or imported from a file."""
+        method = self.variants.resolve("helpers", name, self.name)
+        cls = HELPERS[self.config.helpers[name].class_]
+        parameters = {
+            "helper": method.parameters,
+            "image_size": self.config.datasets[self.protocol.dataset].image_size,
+            "threads": self.protocol.threads,
+        }
+        inputs: Inputs = {}
+        if issubclass(cls, TrainedHelper):
+            parameters["images"] = self.protocol.training_images
+            inputs = {"train": (self.dataset("train"),)}
+        path = paths.checkpoint(self.name, name, cls.objective, 0)
+        return self._add(path, "helper", parameters, inputs, {"helper": method})
 
     def purified(self, source: str, path: str, purifier: str) -> str:
         """A TAE set, or the clean test set, after an expensive purifier."""

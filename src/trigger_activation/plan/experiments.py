@@ -93,7 +93,7 @@ class ExperimentPlanner:
             "pairs": table.pairs,
             "surrogates": table.surrogates,
             "mean_row": table.mean_row,
-            "rows": [{"attack": attack, "label": self._attack_label(attack)} for attack in attacks],
+            "rows": [{"attack": attack, "label": self._attack_label(slot, attack)} for attack in attacks],
             "columns": resolved,
             "protocol": self._protocol_facts(slot),
         }
@@ -161,8 +161,12 @@ class ExperimentPlanner:
             return self.config.preprocessing[preprocessing].label
         return self.config.paradigms[victim].label
 
-    def _attack_label(self, attack: str) -> str:
-        return "Clean" if attack == CLEAN else self.config.attacks[attack].label
+    def _attack_label(self, slot: ProtocolArtifacts, attack: str) -> str:
+        if attack == CLEAN:
+            return "Clean"
+        helper = slot.helper_of(attack)
+        substitute = self.config.helpers[helper].substitute if helper else None
+        return self.config.attacks[attack].label + (f" (substitute {substitute})" if substitute else "")
 
     def _protocol_facts(self, slot: ProtocolArtifacts) -> dict[str, Any]:
         protocol = slot.protocol

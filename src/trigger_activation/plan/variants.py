@@ -11,6 +11,7 @@ from trigger_activation.config.loader import validate
 from trigger_activation.config.schema import Config, Protocol, Variant
 from trigger_activation.datasets import DATASETS
 from trigger_activation.errors import UserError
+from trigger_activation.helpers import HELPERS
 from trigger_activation.networks import NETWORKS
 from trigger_activation.parameters import Parameters, resolved
 from trigger_activation.preprocessing import PREPROCESSING
@@ -23,6 +24,7 @@ REGISTRIES: Mapping[str, Registry[Any]] = {
     "paradigms": PARADIGMS,
     "attacks": ATTACKS,
     "preprocessing": PREPROCESSING,
+    "helpers": HELPERS,
 }
 
 
@@ -110,7 +112,7 @@ class Variants:
                         "in a protocol or a table, or remove it"
                     )
         for protocol_name, protocol in self.config.protocols.items():
-            for kind in ("paradigms", "attacks", "preprocessing"):
+            for kind in type(protocol.overrides).model_fields:
                 for name in getattr(protocol.overrides, kind):
                     if (protocol_name, kind, name) not in self.used_overrides:
                         raise UserError(

@@ -35,6 +35,7 @@ SHARED: Mapping[str, tuple[str, ...]] = {
         "networks/_small.py",
         "storage/checkpoints.py",
     ),
+    "helper": ("seeds.py", "storage/checkpoints.py", "storage/external.py"),
     "tae": ("seeds.py", "attacks/_engine.py", "networks/_deployed.py", "networks/_modes.py", "networks/_folding.py"),
     "cell": ("evaluation/accuracy.py", "networks/_deployed.py"),
     "trigger": ("evaluation/triggers.py",),

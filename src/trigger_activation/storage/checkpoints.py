@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from trigger_activation.errors import UserError
+from trigger_activation.helpers import HELPERS
 from trigger_activation.networks import NETWORKS
 from trigger_activation.networks._deployed import DeployedNetwork
 from trigger_activation.storage.atomic import replacing
@@ -54,18 +56,39 @@ def load_checkpoint(path: Path, device: torch.device, expected: dict[str, Any]) 
     Raises:
         UserError: the file is damaged, holds another network, or its weights do not fit.
     """
+    network, trigger = _load(path, device, "network", expected, build_network)
+    deployed = DeployedNetwork(network, trigger).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return deployed.eval()  # type: ignore[no-any-return]
+
+
+def build_helper(description: dict[str, Any]) -> nn.Module:
+    """A helper network with fresh weights, from ``{"helper": ..., "image_size": ...}``."""
+    parameters = dict(description["helper"])
+    helper = HELPERS[parameters.pop("class")](**parameters)
+    return helper.build(description["image_size"])
+
+
+def load_helper(path: Path, device: torch.device, expected: dict[str, Any]) -> nn.Module:
+    """A helper network in evaluation mode, its parameters frozen; otherwise like :func:`load_checkpoint`."""
+    network, _ = _load(path, device, "helper", expected, build_helper)
+    return network.to(device).eval().requires_grad_(False)
+
+
+def _load(
+    path: Path, device: torch.device, key: str, expected: dict[str, Any], build: Callable[[dict[str, Any]], nn.Module]
+) -> tuple[nn.Module, Tensor | None]:
+    """A network on the CPU and its trigger, if what the file says under ``key`` is what is expected."""
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             description = json.loads(file.metadata()["description"])
-        if description["network"] != expected:
-            raise ValueError(f"it holds {description['network']}, not {expected}")
+        if description[key] != expected:
+            raise ValueError(f"it holds {description[key]}, not {expected}")
         trigger = tensors.pop(TRIGGER, None)
         with torch.random.fork_rng(devices=[]):
-            network = build_network(description)
+            network = build(description)
         network.load_state_dict({name.removeprefix("network."): value for name, value in tensors.items()})
     except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path} cannot be used as a checkpoint ({reason}): delete it and run again") from None
-    deployed = DeployedNetwork(network, trigger).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return deployed.eval()  # type: ignore[no-any-return]
+    return network, trigger

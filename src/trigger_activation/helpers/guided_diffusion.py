@@ -1,0 +1,30 @@
+"""The diffusion model of guided diffusion, as its authors released it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from trigger_activation.helpers import HELPERS, ImportedHelper
+from trigger_activation.helpers._guided_diffusion import build_unet, from_official
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@HELPERS.register("guided_diffusion", version=1)
+class GuidedDiffusion(ImportedHelper):
+    """The unconditional 256 x 256 model of Dhariwal and Nichol 2021: 552,814,086 parameters.
+
+    It is fully convolutional, so it takes images of 224 px as they are.
+    """
+
+    origin = "the model list of openai/guided-diffusion"
+
+    def build(self, image_size: int) -> nn.Module:  # noqa: ARG002
+        """The U-Net of ``diffusers`` with the official architecture."""
+        return build_unet()
+
+    def converted(self, state: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+        """Official names and layouts turned into those of ``diffusers``."""
+        return from_official(state, network)
