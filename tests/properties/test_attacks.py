@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from torch.nn import functional
 from trainings import vgg_s
 from trigger_activation.attacks import ATTACKS, Attack, difgsm
 from trigger_activation.errors import UserError
+from trigger_activation.helpers.ddpm import DDPM
 from trigger_activation.networks import NetworkFamily
 from trigger_activation.networks._deployed import DeployedNetwork
 from trigger_activation.stages import to_bytes
@@ -49,7 +51,16 @@ def attack(name: str, family: NetworkFamily | None = None, **changes: object) ->
     """An attack on a family with the parameters that config gives it, but few steps."""
     cls = ATTACKS[name]
     small = {key: value for key, value in {"eps": EPS, "steps": 4}.items() if key in cls.model_fields}
-    return cls(**{**CONFIGURED.get(name, {}), **small, **changes}).for_network(family or Toy())
+    attacker = cls(**{**CONFIGURED.get(name, {}), **small, **changes}).for_network(family or Toy())
+    return attacker.with_helper(toy_helper()) if cls.helper_role else attacker
+
+
+@cache
+def toy_helper() -> nn.Module:
+    """An untrained diffusion model."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2)
+        return DDPM(channels=(8,), epochs=1).build(16).eval().requires_grad_(False)
 
 
 def seeded(seed: int = 0) -> Generator:

@@ -154,7 +154,7 @@ WRONG_VALUES = {
         "tables/table8.yaml", "pairs: off_diagonal", "pairs: off", ("pairs", "'off_diagonal'")
     ),
     "slot left empty": Mistake(
-        "experiments/demo.yaml", ", C: photos32", "", ("table11", "slot C", "add `C: <protocol>`")
+        "experiments/demo.yaml", ", C: photos32", "", ("table4", "slot C", "add `C: <protocol>`")
     ),
     "rows of a table without attacks": Mistake(
         "experiments/demo.yaml", "table11: {}", "table11: {rows: [pgd]}", ("tables.table11.rows", "remove it")

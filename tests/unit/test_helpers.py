@@ -1,0 +1,183 @@
+"""Helper networks: files that others trained, read without trusting them, and how the plan asks for helpers."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from projects import Project, one_sentence, shipped_config, shipped_plan
+from trigger_activation import stages
+from trigger_activation.errors import UserError
+from trigger_activation.helpers import ImportedHelper
+from trigger_activation.helpers.ddpm import DDPM
+from trigger_activation.provenance.record import hash_file
+from trigger_activation.storage.checkpoints import build_helper, load_helper, save_checkpoint
+from trigger_activation.storage.external import FOLDER, read_state
+
+CPU = torch.device("cpu")
+PARAMETERS: dict[str, Any] = {"class": "ddpm", "channels": [8], "epochs": 1}
+DESCRIPTION = {"helper": PARAMETERS, "image_size": 16}
+
+
+class Doubling(ImportedHelper):
+    """Whose official file calls its one weight ``w`` and holds half of it."""
+
+    registered_name, version = "doubling", 1
+    origin: ClassVar[str] = "its authors"
+
+    def build(self, image_size: int) -> nn.Module:
+        return nn.Linear(image_size, 1, bias=False)
+
+    def converted(self, state: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+        if set(state) != {"w"}:
+            raise ValueError("it has no w")
+        assert set(network.state_dict()) == {"weight"}
+        return {"weight": 2 * state["w"]}
+
+
+@pytest.fixture
+def external(folder: Path) -> Path:  # noqa: ARG001
+    """``results/external`` of an empty project."""
+    FOLDER.mkdir(parents=True)
+    return FOLDER
+
+
+def refused(sha256: str | None) -> str:
+    with pytest.raises(UserError) as caught:
+        read_state("model.pt", sha256, "its authors")
+    return one_sentence(str(caught.value))
+
+
+class TestExternalFiles:
+    def test_a_known_file_is_read(self, external: Path) -> None:
+        torch.save({"w": torch.arange(3.0)}, external / "model.pt")
+        state = read_state("model.pt", hash_file(external / "model.pt"), "its authors")
+        assert torch.equal(state["w"], torch.arange(3.0))
+
+    def test_a_missing_file_says_where_to_get_it(self, external: Path) -> None:
+        assert refused("0" * 64) == f"{external}/model.pt is missing: get it from its authors and put it there"
+
+    def test_a_file_that_config_has_no_hash_for_is_refused_with_the_line_to_paste(self, external: Path) -> None:
+        torch.save({"w": torch.zeros(1)}, external / "model.pt")
+        assert f"then write `sha256: {hash_file(external / 'model.pt')}`" in refused(None)
+
+    def test_a_file_with_another_hash_is_refused(self, external: Path) -> None:
+        torch.save({"w": torch.zeros(1)}, external / "model.pt")
+        assert f"but config/helpers asks for {'0' * 64}" in refused("0" * 64)
+
+    def test_code_in_a_file_is_not_run(self, external: Path) -> None:
+        class Malicious:
+            def __reduce__(self) -> tuple[Any, ...]:
+                return os.mkdir, ("owned",)
+
+        torch.save({"w": Malicious()}, external / "model.pt")
+        assert "is no file of tensors alone" in refused(hash_file(external / "model.pt"))
+        (external / "model.pt").write_bytes(pickle.dumps(Malicious()))
+        assert "is no file of tensors alone" in refused(hash_file(external / "model.pt"))
+        assert not Path("owned").exists()
+
+    @pytest.mark.parametrize("content", [[torch.zeros(1)], {"w": "text"}, {"model": {"w": torch.zeros(1)}}, 3])
+    def test_something_else_than_named_tensors_is_refused(self, content: object, external: Path) -> None:
+        torch.save(content, external / "model.pt")
+        assert "named tensors" in refused(hash_file(external / "model.pt"))
+
+    @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+    def test_a_truncated_file_is_refused(self, share: float, external: Path) -> None:
+        torch.save({"w": torch.arange(1000.0)}, external / "model.pt")
+        whole = (external / "model.pt").read_bytes()
+        (external / "model.pt").write_bytes(whole[: int(share * len(whole))])
+        refused(hash_file(external / "model.pt"))
+
+    @pytest.mark.parametrize("file", ["../model.pt", "/etc/passwd", "sub/model.pt", "", ".."])
+    def test_only_files_of_the_folder_can_be_named(self, file: str) -> None:
+        with pytest.raises(ValidationError, match="no name of a file in results/external"):
+            Doubling(file=file, sha256=None)
+
+    @pytest.mark.parametrize("sha256", ["", "abc", "G" * 64])
+    def test_a_hash_that_is_none_is_refused(self, sha256: str) -> None:
+        with pytest.raises(ValidationError):
+            Doubling(file="model.pt", sha256=sha256)
+
+
+class TestImport:
+    def test_the_file_is_converted_and_loaded(self, external: Path) -> None:
+        torch.save({"w": torch.ones(1, 4)}, external / "model.pt")
+        network = stages._imported(Doubling(file="model.pt", sha256=hash_file(external / "model.pt")), 4)
+        assert network(torch.ones(1, 4)).item() == 8
+
+    @pytest.mark.parametrize("state", [{"v": torch.ones(1, 4)}, {"w": torch.ones(1, 5)}])
+    def test_another_network_is_refused(self, state: dict[str, Tensor], external: Path) -> None:
+        torch.save(state, external / "model.pt")
+        with pytest.raises(UserError) as caught:
+            stages._imported(Doubling(file="model.pt", sha256=hash_file(external / "model.pt")), 4)
+        assert "holds another network" in one_sentence(str(caught.value))
+
+
+class TestHelperFiles:
+    def test_come_back_as_they_were_written(self, tmp_path: Path) -> None:
+        network = build_helper(DESCRIPTION).eval()
+        save_checkpoint(tmp_path / "helper.safetensors", network, None, DESCRIPTION)
+        loaded = load_helper(tmp_path / "helper.safetensors", CPU, PARAMETERS)
+        images = torch.rand(2, 3, 16, 16)
+        assert torch.equal(loaded(images, 5).sample, network(images, 5).sample)
+        assert not loaded.training
+        assert not any(parameter.requires_grad for parameter in loaded.parameters())
+
+    def test_of_another_helper_are_refused(self, tmp_path: Path) -> None:
+        save_checkpoint(tmp_path / "helper.safetensors", build_helper(DESCRIPTION), None, DESCRIPTION)
+        with pytest.raises(UserError, match="cannot be used as a checkpoint"):
+            load_helper(tmp_path / "helper.safetensors", CPU, {**PARAMETERS, "channels": [16]})
+
+    def test_a_classifier_is_no_helper(self, tmp_path: Path) -> None:
+        save_checkpoint(tmp_path / "network.safetensors", nn.Linear(2, 2), None, {"network": {}})
+        with pytest.raises(UserError, match="cannot be used as a checkpoint"):
+            load_helper(tmp_path / "network.safetensors", CPU, PARAMETERS)
+
+
+def test_the_shipped_miniature_has_the_parameters_that_config_says() -> None:
+    with torch.device("meta"):
+        network = DDPM(**shipped_config().helpers["ddpm-xs"].parameters).build(32)
+    assert sum(parameter.numel() for parameter in network.parameters()) == 620_275
+
+
+class TestPlan:
+    def test_only_attacks_that_consult_a_helper_depend_on_it(self) -> None:
+        plan = shipped_plan()
+        helper = "results/checkpoints/photos32/ddpm-xs__denoising/seed0.safetensors"
+        asking = {path for path, artifact in plan.artifacts.items() if helper in artifact.input_paths}
+        assert asking == {
+            f"results/taes/photos32/{network}__standard/seed0/diffpgd.npz" for network in ("vgg-s", "resnet50-xs")
+        }
+
+    def test_a_trained_helper_sees_training_images_only(self) -> None:
+        artifact = shipped_plan()["results/checkpoints/photos32/ddpm-xs__denoising/seed0.safetensors"]
+        assert artifact.input_paths == ("results/datasets/photos32/train.npz",)
+
+    def test_an_imported_helper_needs_nothing(self) -> None:
+        path = "results/checkpoints/imagenet100/guided-diffusion-256__pretrained/seed0.safetensors"
+        assert shipped_plan()[path].input_paths == ()
+
+    def test_a_row_that_rests_on_a_substitute_says_so(self) -> None:
+        labels = {
+            experiment: [
+                row["label"]
+                for row in shipped_plan()[f"paper_tables/{experiment}/table4.tex"].parameters["rows"]
+                if row["attack"] == "diffpgd"
+            ]
+            for experiment in ("demo", "paper")
+        }
+        assert labels == {"demo": ["Diff-PGD (substitute diffusion model)"], "paper": ["Diff-PGD"]}
+
+    def test_a_protocol_without_the_role_is_told_to_fill_it(self, project: Project) -> None:
+        project.replace("protocols/photos32.yaml", "  diffusion: ddpm-xs\n", "")
+        complaint = project.complaint()
+        assert "protocols/photos32.yaml" in complaint
+        assert "add `diffusion: <one of config/helpers>`" in complaint
