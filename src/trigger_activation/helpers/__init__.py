@@ -1,0 +1,1 @@
+"""Helper networks of attacks and defenses: diffusion models and purifiers."""
