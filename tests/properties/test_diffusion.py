@@ -88,7 +88,7 @@ def ddim_by_hand(images: Tensor, noise: Tensor, spacing: int, last: int) -> Tens
 
 
 class TestSDEdit:
-    @pytest.mark.parametrize(("respacing", "reverse_steps"), [(50, 3), (50, 0), (100, 7), (1000, 4), (20, 9)])
+    @pytest.mark.parametrize(("respacing", "reverse_steps"), [(50, 3), (50, 0), (100, 7), (1000, 4), (50, 10)])
     def test_is_ddim_written_out(self, respacing: int, reverse_steps: int, batch: tuple[Tensor, Tensor]) -> None:
         noise = torch.randn(batch[0].shape, generator=seeded())
         spacing = 1000 // respacing

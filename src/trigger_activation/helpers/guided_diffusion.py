@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from trigger_activation.helpers import HELPERS, ImportedHelper
 from trigger_activation.helpers._guided_diffusion import build_unet, from_official
 
 if TYPE_CHECKING:
+    from diffusers import UNet2DModel
     from torch import Tensor, nn
 
 
@@ -23,8 +24,8 @@ class GuidedDiffusion(ImportedHelper):
 
     def build(self, image_size: int) -> nn.Module:  # noqa: ARG002
         """The U-Net of ``diffusers`` with the official architecture."""
-        return build_unet()
+        return cast("nn.Module", build_unet())
 
     def converted(self, state: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
         """Official names and layouts turned into those of ``diffusers``."""
-        return from_official(state, network)
+        return from_official(state, cast("UNet2DModel", network))

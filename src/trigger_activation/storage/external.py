@@ -40,7 +40,7 @@ def read_state(file: str, sha256: str | None, origin: str) -> dict[str, Tensor]:
         )
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError) as error:
+    except (pickle.UnpicklingError, OSError, RuntimeError, ValueError, EOFError) as error:
         reason = str(error).split(". ")[0].splitlines()[0][:200]
         raise UserError(f"{path} is no file of tensors alone ({reason}): get it again from {origin}") from None
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
