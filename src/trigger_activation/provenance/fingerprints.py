@@ -86,13 +86,13 @@ def _files_of(algorithm: type[Parameters]) -> list[Path]:
 
 
 def _with_helpers(files: list[Path]) -> list[Path]:
-    """The files, and the modules named with an underscore that they import from beside them, and so on."""
+    """The files, and the modules of this package named with an underscore that they import, and so on."""
     found = list(files)
     for file in found:
         tree = ast.parse(file.read_text(encoding="utf-8"))
         modules = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-        beside = [file.with_name(f"{module.rpartition('.')[2]}.py") for module in modules]
-        found += [helper for helper in beside if helper.name[0] == "_" and helper.exists() and helper not in found]
+        private = [PACKAGE.parent / f"{module.replace('.', '/')}.py" for module in modules if "._" in module]
+        found += [helper for helper in private if helper.exists() and helper not in found]
     return found
 
 
