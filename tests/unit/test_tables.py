@@ -51,6 +51,7 @@ def accuracy_layout(rows: list[str], columns: list[dict[str, Any]], **changes: o
         "rows": [{"attack": row, "label": "Clean" if row == "clean" else row.upper()} for row in rows],
         "columns": columns,
         "protocol": PROTOCOL,
+        "changes": [],
     }
     return {**layout, **changes}
 
@@ -213,6 +214,14 @@ def test_one_seed_prints_no_deviation() -> None:
     rendered = table({"pgd": [50]})
     assert "± " not in rendered[".md"].splitlines()[-1]
     assert "One seed per network." in rendered[".md"]
+
+
+def test_the_caption_says_what_the_protocol_changes() -> None:
+    fewer = {"label": "L2T", "parameter": "paths", "declared": 3, "value": 1}
+    other = {"label": "AT", "parameter": "step_size", "declared": None, "value": "4/255"}
+    caption = table({"pgd": [50]}, changes=[fewer, other])[".md"].splitlines()[0]
+    assert "This protocol runs L2T with paths 1 instead of 3 and AT with step size 4/255." in caption
+    assert "This protocol" not in table({"pgd": [50]})[".md"]
 
 
 def test_the_caption_states_the_threat_model() -> None:

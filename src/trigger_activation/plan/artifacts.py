@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from trigger_activation.attacks import ATTACKS
@@ -214,6 +215,21 @@ class ProtocolArtifacts:
                 f"`{name}: <one of config/{kind}>`"
             )
         return variant
+
+    def changes(self, kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
+        """What the protocol's overrides change in some variants, for captions: label, parameter, old and new value."""
+        declared = getattr(self.config, kind)
+        overrides = getattr(self.protocol.overrides, kind)
+        return [
+            {
+                "label": declared[name].label,
+                "parameter": parameter,
+                "declared": declared[name].parameters.get(parameter),
+                "value": value,
+            }
+            for name in dict.fromkeys(names)
+            for parameter, value in overrides.get(name, {}).items()
+        ]
 
     def _image_sets(self, surrogates: str, attack: str, purifier: str | None) -> tuple[str, ...]:
         if attack == CLEAN:

@@ -96,6 +96,10 @@ class ExperimentPlanner:
             "rows": [{"attack": attack, "label": self._attack_label(slot, attack)} for attack in attacks],
             "columns": resolved,
             "protocol": self._protocol_facts(slot),
+            "changes": [
+                *slot.changes("attacks", [row for row in attacks if row != CLEAN]),
+                *slot.changes("paradigms", [column["victim"] for column in resolved]),
+            ],
         }
         return self._rendered(name, "table", layout, {"cells": tuple(cells)}, ("csv", "md"))
 

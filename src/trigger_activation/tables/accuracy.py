@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from trigger_activation.tables.facts import data_and_networks, seeds_used, threat_model
+from trigger_activation.tables.facts import changed_parameters, data_and_networks, seeds_used, threat_model
 from trigger_activation.tables.grid import Entry, Grid, Header, Row, ranked
 
 CLEAN = "clean"
@@ -80,6 +80,7 @@ def _notes(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> list[s
     return [
         data_and_networks(layout["protocol"]),
         threat_model(layout["protocol"], cells[0]["images"]),
+        *changed_parameters(layout["changes"]),
         f"Accuracy in percent, the mean over {PAIRS[layout['pairs']]}; {SURROGATES[layout['surrogates']]}.",
         seeds_used(counts),
         f"Resampling the images moves a cell by up to ±{max(halves):.1f} points (95 %).",

@@ -37,3 +37,14 @@ def seeds_used(counts: Mapping[str, int]) -> str:
     others = ", one seed for the others" if by_count.pop(1, None) else ""
     which = listed([f"{count} seeds for {listed(labels)}" for count, labels in by_count.items()])
     return f"± is the standard deviation over victim seeds: {which}{others}."
+
+
+def changed_parameters(changes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One sentence on what this protocol runs with other parameters than config declares for all, if anything."""
+    if not changes:
+        return []
+    parts = []
+    for change in changes:
+        instead = "" if change["declared"] is None else f" instead of {change['declared']}"
+        parts.append(f"{change['label']} with {change['parameter'].replace('_', ' ')} {change['value']}{instead}")
+    return [f"This protocol runs {listed(parts)}."]
