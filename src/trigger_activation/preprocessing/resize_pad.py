@@ -49,7 +49,7 @@ class ResizePad(Preprocessing):
         return self._resized(padded, side) if self.resize_back else padded
 
     def _resized(self, images: Tensor, side: int) -> Tensor:
-        return functional.interpolate(images, size=(side, side), mode=self.interpolation).clamp_(max=1)
+        return functional.interpolate(images, size=(side, side), mode=self.interpolation)
 
 
 def draw_place(side: int, canvas: int, seed: int) -> Place:
