@@ -43,7 +43,9 @@ class ResizePad(Preprocessing):
         padded = images.new_zeros(*images.shape[:2], canvas, canvas)
         for size in {place.size for place in places}:
             rows = [row for row, place in enumerate(places) if place.size == size]
-            for row, image in zip(rows, self._resized(images[rows], size), strict=True):
+            # A view of a single image, for large ones seldom share a size.
+            group = images[rows] if len(rows) > 1 else images[rows[0] :][:1]
+            for row, image in zip(rows, self._resized(group, size), strict=True):
                 _, top, left = places[row]
                 padded[row, :, top : top + size, left : left + size] = image
         return self._resized(padded, side) if self.resize_back else padded
