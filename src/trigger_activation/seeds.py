@@ -17,6 +17,11 @@ def derive_seed(path: str, stream: str) -> int:
     return int.from_bytes(text[:8], "big") >> 1
 
 
+def image_seeds(path: str, images: str, count: int) -> list[int]:
+    """A seed for every image of a set that an artifact reads; its position in the set decides, not its batch."""
+    return [derive_seed(path, f"{images} {position}") for position in range(count)]
+
+
 def torch_generator(path: str, stream: str, device: torch.device) -> torch.Generator:
     """A seeded torch generator on ``device``."""
     return torch.Generator(device).manual_seed(derive_seed(path, stream))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from trigger_activation.helpers import HELPERS, ImportedHelper, TrainedHelper
 from trigger_activation.job import Job
 from trigger_activation.lazy import functional
 from trigger_activation.networks._deployed import DeployedNetwork
+from trigger_activation.preprocessing import PREPROCESSING
 from trigger_activation.registry import P, Registry
 from trigger_activation.storage.atomic import replacing, write_text
 from trigger_activation.storage.checkpoints import build_helper, build_network, save_checkpoint
@@ -225,12 +226,22 @@ def make_cell(job: Job) -> None:
         images = job.images(record, given["images"])
         if record.kind == "tae":
             check_budget(images, test, instance(ATTACKS, record.parameters["attack"]), record.path)
-        predicted.append([accuracy.predict(victim, images, given["batch_size"]) for victim in victims])
+        predicted.append(accuracy.predict_each(victims, _as_victims_see(images, record.path, job)))
     # (S, seeds x T, N) -> (seeds, T, S, N)
-    classes = torch.stack([torch.stack(row) for row in predicted]).cpu().numpy()
+    classes = torch.stack(predicted).cpu().numpy()
     classes = classes.reshape(len(predicted), len(given["seeds"]), len(given["networks"]), -1).transpose(1, 2, 0, 3)
     job.publish_by_product({"classes": classes.astype(np.uint16)})
     job.publish_json(_cell_content(job, classes == labels.cpu().numpy()))
+
+
+def _as_victims_see(images: torch.Tensor, path: str, job: Job) -> Iterator[torch.Tensor]:
+    """The batches of an image set after the cell's preprocessing, if it has one."""
+    recipe, batch_size = job.parameters["preprocessing"], job.parameters["batch_size"]
+    preprocessing = instance(PREPROCESSING, recipe) if recipe else None
+    image_seeds = seeds.image_seeds(job.spec.path, path, len(images))
+    for first in range(0, len(images), batch_size):
+        batch = to_float(images[first : first + batch_size])
+        yield preprocessing.apply(batch, image_seeds[first : first + batch_size]) if preprocessing else batch
 
 
 def _cell_content(job: Job, correct: np.ndarray[Any, np.dtype[np.bool_]]) -> dict[str, Any]:

@@ -90,10 +90,7 @@ MISSPELT_CLASSES = {
     "paradigm": Mistake("paradigms/baselines.yaml", "class: adversarial", "class: adversrial", ("at", "'adversarial'")),
     "attack": Mistake("attacks/gradient.yaml", "class: pgd", "class: pdg", ("pgd.class", "'pgd'")),
     "preprocessing": Mistake(
-        "preprocessing/filters.yaml",
-        "class: bit_depth, label: BDR, implemented: false",
-        "class: bitdepth, label: BDR",
-        ("bdr_d2.class", "'bitdepth'"),
+        "preprocessing/filters.yaml", "class: bit_depth", "class: bitdepth", ("bdr_d2.class", "'bit_depth'")
     ),
 }
 

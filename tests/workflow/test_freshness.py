@@ -60,7 +60,7 @@ def test_changing_it_back_plans_nothing(copy: Project) -> None:
 
 def test_a_changed_label_plans_only_tables(copy: Project) -> None:
     copy.edit("config/attacks/gradient.yaml", "label: PGD", "label: PGD-20")
-    assert copy.planned() == {"table": 3}
+    assert copy.planned() == {"table": 4}
 
 
 def test_planning_writes_nothing(copy: Project) -> None:
@@ -94,7 +94,7 @@ def test_complete_makes_every_artifact_from_committed_cells(copy: Project) -> No
         if path.name != "cells":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     planned = copy.planned(settings=("experiment=smoke", "complete=true"))
-    kinds = {"dataset": 2, "checkpoint": 10, "tae": 20, "cell": 23, "measurement": 3, "table": 4, "figure": 2}
+    kinds = {"dataset": 2, "checkpoint": 10, "tae": 20, "cell": 31, "measurement": 3, "table": 5, "figure": 2}
     assert planned == kinds
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,17 @@ from trigger_activation.training.data import to_float
 
 def predict(network: nn.Module, images: Tensor, batch_size: int) -> Tensor:
     """Predicted classes (N,) of uint8 images (N, H, W, 3); the network is in evaluation mode."""
+    return predict_each([network], map(to_float, torch.split(images, batch_size)))[0]
+
+
+def predict_each(networks: Sequence[nn.Module], batches: Iterable[Tensor]) -> Tensor:
+    """Classes (networks, N) that every network predicts for the same batches (B, 3, H, W) of images in [0, 1].
+
+    A batch is asked for once and without gradients, so whatever prepares it does so once for all networks.
+    """
     with torch.no_grad():
-        batches = [network(to_float(batch)).argmax(dim=1) for batch in torch.split(images, batch_size)]
-    return torch.cat(batches)
+        predicted = [torch.stack([network(batch).argmax(dim=1) for network in networks]) for batch in batches]
+    return torch.cat(predicted, dim=1)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from trigger_activation.parameters import Parameters
@@ -16,8 +17,17 @@ class Preprocessing(Parameters):
     """A map of images (B, 3, H, W) in [0, 1] to images in [0, 1]; it may change H and W."""
 
     @abstractmethod
-    def apply(self, images: Tensor) -> Tensor:
-        """Preprocess one batch without gradients."""
+    def apply(self, images: Tensor, seeds: Sequence[int]) -> Tensor:
+        """Preprocess one batch without gradients.
+
+        Args:
+            images: (B, 3, H, W), float, in [0, 1]; left as they are.
+            seeds: one for each image and the source of all its randomness, so that what becomes of an image does not
+                depend on the batch that it is in.
+
+        Returns:
+            Images in [0, 1], of the same type and on the same device.
+        """
 
 
 PREPROCESSING: Registry[Preprocessing] = Registry("preprocessing", __name__)

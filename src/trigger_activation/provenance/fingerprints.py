@@ -37,7 +37,7 @@ SHARED: Mapping[str, tuple[str, ...]] = {
     ),
     "helper": ("seeds.py", "storage/checkpoints.py", "storage/external.py"),
     "tae": ("seeds.py", "attacks/_engine.py", "networks/_deployed.py", "networks/_modes.py", "networks/_folding.py"),
-    "cell": ("evaluation/accuracy.py", "networks/_deployed.py"),
+    "cell": ("seeds.py", "evaluation/accuracy.py", "networks/_deployed.py"),
     "trigger": ("evaluation/triggers.py",),
     "flip": ("evaluation/triggers.py",),
     "table": (
