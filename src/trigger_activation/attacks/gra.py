@@ -65,7 +65,8 @@ class GRA(CopyingAttack):
 
 def blend(gradient: Tensor, around: Tensor) -> Tensor:
     """``s * gradient + (1 - s) * around``, where s is their cosine for each image, 1 if either is zero."""
-    products = (gradient * around).flatten(1).sum(dim=1)
-    norms = gradient.flatten(1).norm(dim=1) * around.flatten(1).norm(dim=1)
-    cosines = (products / norms).where(norms > 0, 1).view(-1, 1, 1, 1)
-    return torch.lerp(around, gradient, cosines)
+    # In single precision the squares of a saturated prediction's gradient underflow.
+    own, mean = gradient.flatten(1).double(), around.flatten(1).double()
+    norms = own.norm(dim=1) * mean.norm(dim=1)
+    cosines = ((own * mean).sum(dim=1) / norms).where(norms > 0, 1).to(gradient)
+    return torch.lerp(around, gradient, cosines.view(-1, 1, 1, 1))
