@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +10,7 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from trigger_activation.attacks import ATTACKS
 from trigger_activation.attacks._copies import CopyingAttack, in_chunks, losses_and_gradients, summed
-from trigger_activation.attacks._engine import GradientRule, StepRule, input_gradient
+from trigger_activation.attacks._engine import GradientRule, StepRule
 from trigger_activation.lazy import torch
 
 if TYPE_CHECKING:
@@ -37,11 +37,12 @@ class GRA(CopyingAttack):
                 noise = torch.empty_like(adversarial).uniform_(-reach, reach, generator=generator)
                 yield noise.add_(adversarial)
 
+        def total(copies: Iterable[Tensor]) -> Tensor:
+            evaluated = in_chunks(partial(losses_and_gradients, network), copies, labels, at_once)
+            return summed(gradient for _, gradient in evaluated)
+
         def rule(adversarial: Tensor) -> Tensor:
-            evaluate = partial(losses_and_gradients, network)
-            gradients = in_chunks(evaluate, neighbours(adversarial), labels, at_once)
-            around = summed(gradient for _, gradient in gradients) / self.neighbours
-            return blend(input_gradient(network, adversarial, labels), around)
+            return blend(total([adversarial]), total(neighbours(adversarial)) / self.neighbours)
 
         return rule
 
