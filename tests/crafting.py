@@ -71,3 +71,33 @@ def ascended(
         moved = adversarial + eps / steps * velocity.sign()
         adversarial = (images + (moved - images).clamp(-eps, eps)).clamp(0, 1)
     return adversarial
+
+
+def watched(network: nn.Module, layer: str, images: Tensor, watch: Callable[[Tensor], object]) -> Tensor:
+    """The logits; a layer's output is shown to ``watch``, and later layers that work in place get a copy of it."""
+
+    def hook(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+        watch(output)
+        return output.clone()
+
+    handle = network.get_submodule(layer).register_forward_hook(hook)
+    logits: Tensor = network(images)
+    handle.remove()
+    return logits
+
+
+def hooked_gradient(network: nn.Module, layer: str, images: Tensor, labels: Tensor, score: str) -> Tensor:
+    """Of the true classes' scores with respect to a layer's output, as a hook on that tensor sees it."""
+    seen: list[Tensor] = []
+    logits = watched(network, layer, images.clone().requires_grad_(), lambda output: output.register_hook(seen.append))
+    scores = logits if score == "logit" else logits.softmax(dim=1)
+    scores.gather(1, labels[:, None]).sum().backward()
+    network.zero_grad()
+    return seen[0]
+
+
+def layer_output(network: nn.Module, layer: str, images: Tensor) -> Tensor:
+    """As the layers behind it get it."""
+    seen: list[Tensor] = []
+    watched(network, layer, images, seen.append)
+    return seen[0]

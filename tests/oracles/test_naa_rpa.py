@@ -11,7 +11,20 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from crafting import EPS, ascended, attack, close, craft, curved, halves, random_batch, same, seeded
+from crafting import (
+    EPS,
+    ascended,
+    attack,
+    close,
+    craft,
+    curved,
+    halves,
+    hooked_gradient,
+    layer_output,
+    random_batch,
+    same,
+    seeded,
+)
 from trainings import vgg_s
 from trigger_activation.networks._modes import frozen
 from trigger_activation.training.data import to_float
@@ -106,9 +119,13 @@ class TestNAA:
     ) -> None:
         images, labels = to_float(fashion16_test[0][:100]), fashion16_test[1][:100]
         layer = vgg_s().feature_layer(2)
-        weights = sum(hooked_gradient(trained_network, layer, copy, labels) for copy in path(images, 30, "image"))
+        weights = sum(
+            hooked_gradient(trained_network, layer, copy, labels, "probability") for copy in path(images, 30, "image")
+        )
         adversarial = craft("naa", trained_network, images, labels, layer=layer, steps=20)
-        before, after = ((weights * output(trained_network, layer, x)).sum((1, 2, 3)) for x in (images, adversarial))
+        before, after = (
+            (weights * layer_output(trained_network, layer, x)).sum((1, 2, 3)) for x in (images, adversarial)
+        )
         assert (after <= before).float().mean() > 0.95
 
     @pytest.mark.parametrize("layer", ["features.6", "features.13"])
@@ -116,10 +133,12 @@ class TestNAA:
         self, layer: str, trained_network: nn.Module, fashion16_test: tuple[Tensor, Tensor]
     ) -> None:
         network, images, labels = trained_network.double(), to_float(fashion16_test[0][:8]).double(), fashion16_test[1]
-        weights = sum(hooked_gradient(network, layer, copy, labels[:8]) for copy in path(images, 5, "image"))
+        weights = sum(
+            hooked_gradient(network, layer, copy, labels[:8], "probability") for copy in path(images, 5, "image")
+        )
         weights = weights / weights.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
         source = images.clone().requires_grad_()
-        (expected,) = torch.autograd.grad(-(weights * output(network, layer, source)).sum(), source)
+        (expected,) = torch.autograd.grad(-(weights * layer_output(network, layer, source)).sum(), source)
         close(rule("naa", network, images, labels[:8], layer=layer, path_points=5), expected)
 
     def test_one_batch_of_eight_is_eight_batches_of_one(
@@ -153,34 +172,6 @@ class TestNAA:
         assert network(images).softmax(dim=1)[0, 0] == 1
         assert torch.equal(craft("naa", network, images, labels, layer="body", path_points=1), images)
         same(craft("naa", network, images, labels, layer="body"), (images - float(EPS)).clamp(min=0))
-
-
-def watched(network: nn.Module, layer: str, images: Tensor, watch: Callable[[Tensor], object]) -> Tensor:
-    """The logits; a layer's output is shown to ``watch``, and later layers that work in place get a copy of it."""
-
-    def hook(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
-        watch(output)
-        return output.clone()
-
-    handle = network.get_submodule(layer).register_forward_hook(hook)
-    logits: Tensor = network(images)
-    handle.remove()
-    return logits
-
-
-def hooked_gradient(network: nn.Module, layer: str, images: Tensor, labels: Tensor) -> Tensor:
-    """Of the true classes' probabilities with respect to a layer's output, as a hook on that tensor sees it."""
-    seen: list[Tensor] = []
-    logits = watched(network, layer, images, lambda output: output.register_hook(seen.append))
-    logits.softmax(dim=1).gather(1, labels[:, None]).sum().backward()
-    network.zero_grad()
-    return seen[0]
-
-
-def output(network: nn.Module, layer: str, images: Tensor) -> Tensor:
-    seen: list[Tensor] = []
-    watched(network, layer, images, seen.append)
-    return seen[0]
 
 
 def damaged_patches(mask: Tensor, size: int) -> list[tuple[int, int, int]]:

@@ -47,10 +47,9 @@ class FeatureAttack(CopyingAttack):
             UserError: the network has no such module.
         """
         modules: dict[str, nn.Module] = dict(getattr(network, "network", network).named_modules())
+        del modules[""]  # the network itself
         if self.layer not in modules:
-            raise UserError(
-                f"the network has no layer {self.layer!r} to attack: {suggest(self.layer, [n for n in modules if n])}"
-            )
+            raise UserError(f"the network has no layer {self.layer!r} to attack: {suggest(self.layer, modules)}")
         return modules[self.layer]
 
     def gradient_rule(self, network: nn.Module, images: Tensor, labels: Tensor, generator: Generator) -> GradientRule:
