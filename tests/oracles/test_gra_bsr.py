@@ -79,6 +79,19 @@ class TestGRA:
         settings: dict[str, Any] = {"neighbours": 5, "radius": radius, "decay": decay}
         same(craft("gra", network, *batch, **settings), gra_by_pixel(network, *batch, **settings))
 
+    def test_its_direction_blends_the_gradient_and_the_mean_of_its_neighbours(self) -> None:
+        network, (images, labels) = curved(), random_batch()
+        rule = attack("gra", neighbours=5, radius=30.0).gradient_rule(network, images, labels, seeded())
+        generator, reach = seeded(), 30 * float(EPS)
+        noises = [torch.empty_like(images).uniform_(-reach, reach, generator=generator) for _ in range(5)]
+        own, mean = gradient(network, images, labels), torch.zeros_like(images)
+        for noise in noises:
+            mean += gradient(network, images + noise, labels) / 5
+        cosines = [cosine(*(g[i].flatten().tolist() for g in (own, mean))) for i in range(3)]
+        assert max(cosines) < 0.95
+        expected = [s * own[i] + (1 - s) * mean[i] for i, s in enumerate(cosines)]
+        close(rule(images), torch.stack(expected))
+
     def test_without_neighbourhood_and_decay_it_is_mifgsm(self) -> None:
         network, batch = curved(), random_batch()
         same(craft("gra", network, *batch, radius=0.0, decay=1.0, steps=20), craft("mifgsm", network, *batch, steps=20))

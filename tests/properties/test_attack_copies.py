@@ -175,6 +175,13 @@ class TestMemory:
         assert max(sizes) == 2**20 // (2 * each) == 4
 
 
+@pytest.mark.parametrize("name", ["gra", "bsr", "l2t"])
+def test_a_zero_gradient_changes_nothing(name: str) -> None:
+    network, (images, labels) = halves(nn.Sequential(nn.Flatten(), nn.Linear(192, 5))), random_batch()
+    nn.init.zeros_(network.head[1].weight)
+    assert torch.equal(craft(name, network, images, labels, **ATTACKS[name]), images)
+
+
 def tracks(network: nn.Module) -> list[tuple[set[str], dict[str, list[int]]]]:
     """What an attack could leave behind in each module: attributes and hooks."""
     return [
