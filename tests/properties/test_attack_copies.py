@@ -27,6 +27,7 @@ ATTACKS: dict[str, dict[str, Any]] = {
     "bsr": {"copies": 8, "steps": 3},
     "l2t": {"families": ["scale", "block_mask", "translate"], "paths": 2, "steps": 3},
 }
+pytestmark = pytest.mark.usefixtures("fixed_weights")
 by_copies = pytest.mark.parametrize("name", ATTACKS)
 by_features = pytest.mark.parametrize("name", ["naa", "rpa"])
 
