@@ -20,7 +20,7 @@ from trigger_activation.networks._deployed import DeployedNetwork
 from trigger_activation.networks._folding import foldable_pairs
 from trigger_activation.networks._modes import frozen
 
-ATTACKS: dict[str, dict[str, Any]] = {
+SHORT: dict[str, dict[str, Any]] = {
     "naa": {"layer": "body", "path_points": 8, "steps": 3},
     "rpa": {"layer": "body", "copies": 8, "steps": 3},
     "gra": {"neighbours": 8, "steps": 3},
@@ -28,7 +28,7 @@ ATTACKS: dict[str, dict[str, Any]] = {
     "l2t": {"families": ["scale", "block_mask", "translate"], "paths": 2, "steps": 3},
 }
 pytestmark = pytest.mark.usefixtures("fixed_weights")
-by_copies = pytest.mark.parametrize("name", ATTACKS)
+by_copies = pytest.mark.parametrize("name", SHORT)
 by_features = pytest.mark.parametrize("name", ["naa", "rpa"])
 
 
@@ -54,7 +54,7 @@ class TestChunks:
         gradients = []
         for size in (10**6, at_once):
             limit(monkeypatch, size)
-            rule = attack(name, **ATTACKS[name]).gradient_rule(network, images, labels, seeded())
+            rule = attack(name, **SHORT[name]).gradient_rule(network, images, labels, seeded())
             gradients.append(torch.stack([rule(images), rule(images)]))
         close(*gradients)
 
@@ -64,16 +64,16 @@ class TestChunks:
         """Nearly all pixels: where copies cancel each other to zero, a rounding can turn the sign of a step."""
         network, batch = curved(), random_batch()
         limit(monkeypatch, 10**6)
-        expected = craft(name, network, *batch, **ATTACKS[name])
+        expected = craft(name, network, *batch, **SHORT[name])
         limit(monkeypatch, at_once)
-        equal = (craft(name, network, *batch, **ATTACKS[name]) - expected).abs() < 1e-9
+        equal = (craft(name, network, *batch, **SHORT[name]) - expected).abs() < 1e-9
         assert equal.double().mean() >= 0.995
 
     def test_no_pass_has_more_images(self, name: str, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
         network, batch = curved(), random_batch()
         limit(monkeypatch, at_once)
         sizes = passes(network)
-        craft(name, network, *batch, **ATTACKS[name])
+        craft(name, network, *batch, **SHORT[name])
         assert max(sizes) <= at_once
         # Whole batches of three share a pass, or one is split.
         assert max(sizes) == (at_once // 3 * 3 if at_once >= 3 else at_once)
@@ -172,7 +172,7 @@ class TestMemory:
             each = 8 * ((3 + 60) * 256 + 5)
             assert bytes_per_image(network, images) == each
         sizes = passes(network)
-        craft(name, network, images, labels, **{**ATTACKS[name], "memory_mib": 1, "steps": 1})
+        craft(name, network, images, labels, **{**SHORT[name], "memory_mib": 1, "steps": 1})
         assert max(sizes) == 2**20 // (2 * each) == 4
 
 
@@ -180,7 +180,7 @@ class TestMemory:
 def test_a_zero_gradient_changes_nothing(name: str) -> None:
     network, (images, labels) = halves(nn.Sequential(nn.Flatten(), nn.Linear(192, 5))), random_batch()
     nn.init.zeros_(network.head[1].weight)
-    assert torch.equal(craft(name, network, images, labels, **ATTACKS[name]), images)
+    assert torch.equal(craft(name, network, images, labels, **SHORT[name]), images)
 
 
 def tracks(network: nn.Module) -> list[tuple[set[str], dict[str, list[int]]]]:
@@ -222,7 +222,7 @@ class TestTraces:
     def test_none_are_left_after_an_attack(self, name: str) -> None:
         network, batch = curved(), random_batch()
         before = tracks(network), module_globals()
-        craft(name, network, *batch, **ATTACKS[name])
+        craft(name, network, *batch, **SHORT[name])
         assert (tracks(network), module_globals()) == before
 
     @pytest.mark.parametrize("error", [BrokenError, KeyboardInterrupt])
@@ -232,18 +232,18 @@ class TestTraces:
     ) -> None:
         network, batch = curved(), random_batch()
         limit(monkeypatch, 3)
-        expected = craft(name, network, *batch, **ATTACKS[name])
+        expected = craft(name, network, *batch, **SHORT[name])
         before = tracks(network), module_globals()
         mend = break_after(network, after, error)
         with pytest.raises(error):
-            craft(name, network, *batch, **ATTACKS[name])
+            craft(name, network, *batch, **SHORT[name])
         mend()
         assert (tracks(network), module_globals()) == before
-        assert torch.equal(craft(name, network, *batch, **ATTACKS[name]), expected)
+        assert torch.equal(craft(name, network, *batch, **SHORT[name]), expected)
 
     def test_attacks_that_take_turns_do_not_disturb_each_other(self, name: str) -> None:
         network, (images, labels) = curved(), random_batch()
-        others = [("naa", {"layer": "body.0"}), ("rpa", {"layer": "head.1"}), (name, ATTACKS[name])]
+        others = [("naa", {"layer": "body.0"}), ("rpa", {"layer": "head.1"}), (name, SHORT[name])]
 
         def rules() -> list[Callable[[Tensor], Tensor]]:
             return [attack(n, **c).gradient_rule(network, images, labels, seeded()) for n, c in others]
@@ -301,7 +301,7 @@ class TestLayers:
             made.body.register_forward_pre_hook(lambda _module, args: inputs.append(args[0].detach())),
             made.get_submodule(layer).register_forward_hook(lambda *args: features.append(args[2].detach())),
         ]
-        attacker = attack(name, **{**ATTACKS[name], "layer": layer})
+        attacker = attack(name, **{**SHORT[name], "layer": layer})
         attacker.perturb(made, images, labels, seeded())
         for hook in hooks:
             hook.remove()
