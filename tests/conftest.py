@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -34,6 +35,14 @@ def _trained(paradigm: Paradigm, data: tuple[Tensor, Tensor], epochs: int) -> tu
     network = _fresh_vgg_s()
     trigger = train(network, paradigm, *data, recipe(epochs), streams())
     return network.eval(), trigger
+
+
+@pytest.fixture
+def fixed_weights() -> Iterator[None]:
+    """Layers that the test makes start with the same weights each time."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -112,3 +112,24 @@ def test_the_transform_of_difgsm(
     assert padded.shape[-2:] == (35, 35)
     expected = resize(padded, [32, 32], InterpolationMode.BILINEAR, antialias=False)
     torch.testing.assert_close(diversify(images, size, 35, top, left), expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(("size", "top", "left"), [(28, 3, 0), (29, 1, 2), (30, 0, 1), (31, 0, 0)])
+def test_the_shrinking_transform_of_difgsm(
+    size: int, top: int, left: int, batch: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Theirs pads to the size of the input, so nothing is left out."""
+    from trigger_activation.attacks.difgsm import diversify
+
+    images = batch[0].repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    attacker = torchattacks.DIFGSM(nn.Flatten(), resize_rate=0.9, diversity_prob=1.1)
+    draws, ranges = iter([size, top, left]), []
+
+    def draw(low: int, high: int, **_: object) -> Tensor:
+        ranges.append((low, high))
+        return torch.tensor([next(draws)], dtype=torch.int32)
+
+    monkeypatch.setattr(torch, "randint", draw)
+    expected = attacker.input_diversity(images)
+    assert ranges == [(28, 32), (0, 32 - size), (0, 32 - size)]
+    torch.testing.assert_close(diversify(images, size, 32, top, left), expected, atol=1e-6, rtol=0)

@@ -470,7 +470,7 @@ class TestDIFGSM:
         """The images at 32 px, where the transform has sizes to choose from."""
         return images.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
 
-    def geometries(self, monkeypatch: pytest.MonkeyPatch, steps: int, probability: float) -> list[tuple[int, ...]]:
+    def geometries(self, monkeypatch: pytest.MonkeyPatch, steps: int, **changes: float) -> list[tuple[int, ...]]:
         """The transforms (size, canvas, top, left) that one attack on a 32 px image draws."""
         seen: list[tuple[int, ...]] = []
 
@@ -480,7 +480,7 @@ class TestDIFGSM:
 
         monkeypatch.setattr(difgsm, "diversify", record)
         image, label = torch.full((1, 3, 32, 32), 0.5), torch.tensor([0])
-        craft(attack("difgsm", steps=steps, probability=probability), Linear32(), image, label)
+        craft(attack("difgsm", steps=steps, **changes), Linear32(), image, label)
         return seen
 
     @pytest.mark.parametrize(("momentum", "equal"), [(1.0, "mifgsm"), (0.0, "ifgsm")])
@@ -528,6 +528,35 @@ class TestDIFGSM:
     def test_the_image_always_lies_on_the_canvas(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for size, canvas, *offsets in self.geometries(monkeypatch, steps=200, probability=1):
             assert all(0 <= offset < canvas - size for offset in offsets)
+
+    def test_a_rate_of_nine_tenths_shrinks_to_28_to_31_px_on_a_canvas_of_32(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen = self.geometries(monkeypatch, steps=200, probability=1, rate=0.9)
+        assert {size for size, *_ in seen} == {28, 29, 30, 31}
+        assert {canvas for _, canvas, *_ in seen} == {32}
+        assert {offset for size, _, *offsets in seen if size == 28 for offset in offsets} == {0, 1, 2, 3}
+        assert {offset for size, _, *offsets in seen if size == 31 for offset in offsets} == {0}
+
+    def test_a_shrunk_image_is_not_resampled_a_second_time(self) -> None:
+        result = difgsm.diversify(torch.ones(1, 3, 32, 32), 29, 32, 1, 2)
+        expected = torch.zeros(1, 3, 32, 32)
+        expected[..., 1:30, 2:31] = 1
+        same(result, expected)
+
+    def test_the_gradient_flows_through_a_shrunk_image(
+        self, trained_network: nn.Module, large: Tensor, labels: Tensor
+    ) -> None:
+        rule = attack("difgsm", probability=1, rate=0.9).gradient_rule(trained_network, large, labels, seeded())
+        assert (rule(large).abs().amax(dim=(1, 2, 3)) > 0).all()
+
+    def test_an_image_is_never_shrunk_to_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert min(self.geometries(monkeypatch, steps=200, probability=1, rate=0.01))[0] == 1
+
+    @pytest.mark.parametrize("rate", [0, -0.9])
+    def test_a_rate_that_leaves_no_image_is_refused(self, rate: float) -> None:
+        with pytest.raises(ValidationError, match="greater than 0"):
+            attack("difgsm", rate=rate)
 
     def test_each_iteration_draws_once_for_the_batch(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(self.geometries(monkeypatch, steps=37, probability=1)) == 37

@@ -5,26 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
-import yaml
 from pydantic import ValidationError
 from torch import nn
 
+from architectures import ENTRIES, FIRST_STAGE, FULL, MINIATURE, SECOND_STAGE, family
 from projects import shipped_config
-from trigger_activation.networks import NETWORKS, NetworkFamily
+from trigger_activation.networks import NETWORKS
 from trigger_activation.networks._folding import foldable_pairs, folded
 from trigger_activation.parameters import resolved
-
-CONFIG = Path(__file__).parents[2] / "config" / "networks"
-
-
-FULL: dict[str, Any] = yaml.safe_load((CONFIG / "full.yaml").read_text("utf-8"))
-MINIATURE: dict[str, Any] = yaml.safe_load((CONFIG / "miniature.yaml").read_text("utf-8"))
-ENTRIES = FULL | MINIATURE
 
 COUNTS = {  # small images and 10 classes, small images and 100 classes, 224 px and 100 classes
     "resnet18": (11_173_962, 11_220_132, 11_227_812),
@@ -39,27 +31,10 @@ COUNTS = {  # small images and 10 classes, small images and 100 classes, 224 px 
     "mobilenet-xs": (54_330, 169_620, None),
     "densenet-xs": (20_266, 23_236, None),
 }
-FEATURES = {  # module, shape at 32 px, shape at 224 px
-    "resnet18": ("layer2", (128, 16, 16), (128, 28, 28)),
-    "resnet50": ("layer2", (512, 16, 16), (512, 28, 28)),
-    "vgg19": ("features.25", (256, 8, 8), (256, 56, 56)),
-    "mobilenet_v2": ("features.6", (32, 16, 16), (32, 28, 28)),
-    "densenet121": ("features.denseblock2", (512, 16, 16), (512, 28, 28)),
-    "inception_v4": ("features.9", None, (384, 25, 25)),
-    "resnet18-xs": ("layer2", (16, 16, 16), None),
-    "resnet50-xs": ("layer2", (64, 16, 16), None),
-    "vgg-s": ("features.13", (48, 8, 8), None),
-    "mobilenet-xs": ("features.4", (8, 16, 16), None),
-    "densenet-xs": ("features.denseblock2", (32, 16, 16), None),
-}
 IMAGE_SIZES = [
     *((name, size) for name in ENTRIES if name != "inception_v4" for size in (16, 28, 32)),
     *((name, 224) for name in FULL),
 ]
-
-
-def family(name: str) -> NetworkFamily:
-    return NETWORKS[ENTRIES[name]["class"]](**ENTRIES[name]["parameters"])
 
 
 @cache
@@ -87,7 +62,7 @@ def feature_shape(network: nn.Module, module: str, side: int) -> tuple[int, ...]
 
 
 def test_config_entries_are_complete() -> None:
-    assert set(COUNTS) == set(FEATURES) == set(ENTRIES)
+    assert set(COUNTS) == set(FIRST_STAGE) == set(SECOND_STAGE) == set(ENTRIES)
     assert all(set(entry) == {"class", "label", "parameters"} for entry in ENTRIES.values())
     assert {entry["class"] for entry in ENTRIES.values()} == set(NETWORKS.names())
 
@@ -110,11 +85,12 @@ def test_real_forward_at_224(name: str) -> None:
     assert output_shape(real(name, 224, 100).eval(), 224, "cpu") == (2, 100)
 
 
-@pytest.mark.parametrize("name", FEATURES)
-def test_feature_layer(name: str) -> None:
-    module, *shapes = FEATURES[name]
+@pytest.mark.parametrize("name", ENTRIES)
+@pytest.mark.parametrize(("stage", "table"), [(1, FIRST_STAGE), (2, SECOND_STAGE)])
+def test_feature_layer(stage: Literal[1, 2], table: dict[str, Any], name: str) -> None:
+    module, *shapes = table[name]
     for size, shape in zip((32, 224), shapes, strict=True):
-        assert family(name).feature_layer(2) == module
+        assert family(name).feature_layer(stage) == module
         assert shape is None or feature_shape(on_meta(name, size), module, size) == (2, *shape)
 
 

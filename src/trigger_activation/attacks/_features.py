@@ -47,10 +47,9 @@ class FeatureAttack(CopyingAttack):
             UserError: the network has no such module.
         """
         modules: dict[str, nn.Module] = dict(getattr(network, "network", network).named_modules())
+        del modules[""]  # the network itself
         if self.layer not in modules:
-            raise UserError(
-                f"the network has no layer {self.layer!r} to attack: {suggest(self.layer, [n for n in modules if n])}"
-            )
+            raise UserError(f"the network has no layer {self.layer!r} to attack: {suggest(self.layer, modules)}")
         return modules[self.layer]
 
     def gradient_rule(self, network: nn.Module, images: Tensor, labels: Tensor, generator: Generator) -> GradientRule:
@@ -61,10 +60,14 @@ class FeatureAttack(CopyingAttack):
         gradients = in_chunks(evaluate, self.altered(images, generator), labels, at_once)
         weights = normalised(summed(gradient for (gradient,) in gradients))
 
-        def rule(adversarial: Tensor) -> Tensor:
+        def descent(adversarial: Tensor, weights: Tensor) -> Tensor:
             source = adversarial.detach().requires_grad_()
             activation = (weights * features(network, layer, source)).sum()
             return torch.autograd.grad(-activation, source)[0]
+
+        def rule(adversarial: Tensor) -> Tensor:
+            parts = zip(torch.split(adversarial, at_once), torch.split(weights, at_once), strict=True)
+            return torch.cat([descent(*part) for part in parts])
 
         return rule
 
@@ -78,11 +81,13 @@ def normalised(weights: Tensor) -> Tensor:
 def feature_gradient(
     network: nn.Module, layer: nn.Module, score: Score, images: Tensor, labels: Tensor
 ) -> tuple[Tensor]:
-    """Gradient of the true class's score with respect to the output of a layer, (n, ...) for each image."""
+    """Gradient of the true class's score with respect to the (first) output of a layer, (n, ...) for each image."""
     cut: list[Tensor] = []
 
     def start_here(output: Tensor) -> Tensor:
-        cut[:] = [output.detach().requires_grad_()]
+        if cut:
+            return output
+        cut.append(output.detach().requires_grad_())
         return cut[0].clone()  # what follows may work in place
 
     with _hooked(layer, start_here):
@@ -98,7 +103,7 @@ class _LayerReached(Exception):  # noqa: N818
 
 
 def features(network: nn.Module, layer: nn.Module, images: Tensor) -> Tensor:
-    """The output of a layer, (n, ...)."""
+    """The (first) output of a layer, (n, ...)."""
 
     def leave(output: Tensor) -> Tensor:
         raise _LayerReached(output)

@@ -50,7 +50,7 @@ class DIFGSM(IterativeAttack):
         return rule
 
     def _draw(self, side: int, generator: Generator) -> Geometry | None:
-        smallest, canvas = sorted((side, int(side * self.rate)))
+        smallest, canvas = sorted((side, max(1, int(side * self.rate))))
         if smallest == canvas or float(torch.rand(1, generator=generator, device=generator.device)) >= self.probability:
             return None
         return draw_geometry(smallest, canvas, generator)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +10,7 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from trigger_activation.attacks import ATTACKS
 from trigger_activation.attacks._copies import CopyingAttack, in_chunks, losses_and_gradients, summed
-from trigger_activation.attacks._engine import GradientRule, StepRule, input_gradient
+from trigger_activation.attacks._engine import GradientRule, StepRule
 from trigger_activation.lazy import torch
 
 if TYPE_CHECKING:
@@ -37,11 +37,12 @@ class GRA(CopyingAttack):
                 noise = torch.empty_like(adversarial).uniform_(-reach, reach, generator=generator)
                 yield noise.add_(adversarial)
 
+        def total(copies: Iterable[Tensor]) -> Tensor:
+            evaluated = in_chunks(partial(losses_and_gradients, network), copies, labels, at_once)
+            return summed(gradient for _, gradient in evaluated)
+
         def rule(adversarial: Tensor) -> Tensor:
-            evaluate = partial(losses_and_gradients, network)
-            gradients = in_chunks(evaluate, neighbours(adversarial), labels, at_once)
-            around = summed(gradient for _, gradient in gradients) / self.neighbours
-            return blend(input_gradient(network, adversarial, labels), around)
+            return blend(total([adversarial]), total(neighbours(adversarial)) / self.neighbours)
 
         return rule
 
@@ -65,7 +66,8 @@ class GRA(CopyingAttack):
 
 def blend(gradient: Tensor, around: Tensor) -> Tensor:
     """``s * gradient + (1 - s) * around``, where s is their cosine for each image, 1 if either is zero."""
-    products = (gradient * around).flatten(1).sum(dim=1)
-    norms = gradient.flatten(1).norm(dim=1) * around.flatten(1).norm(dim=1)
-    cosines = (products / norms).where(norms > 0, 1).view(-1, 1, 1, 1)
-    return torch.lerp(around, gradient, cosines)
+    # In single precision the squares of a saturated prediction's gradient underflow.
+    own, mean = gradient.flatten(1).double(), around.flatten(1).double()
+    norms = own.norm(dim=1) * mean.norm(dim=1)
+    cosines = ((own * mean).sum(dim=1) / norms).where(norms > 0, 1).to(gradient)
+    return torch.lerp(around, gradient, cosines.view(-1, 1, 1, 1))

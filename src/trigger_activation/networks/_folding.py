@@ -58,10 +58,12 @@ def folded(network: nn.Module, intact: nn.Module | None = None) -> Iterator[nn.M
     """Run a network in evaluation mode with its batch normalisation folded; parameters and buffers stay untouched.
 
     The weights are folded as they are on entry, so they must not change inside. A folded convolution returns what its
-    normalisation would: one that someone looks at is left ``intact``.
+    normalisation would. Someone looks at the output of the module ``intact``, so convolutions in it are left alone
+    whose normalisation is outside it.
     """
     pairs = [tuple(map(network.get_submodule, names)) for names in foldable_pairs(network)]
-    pairs = [pair for pair in pairs if pair[0] is not intact]
+    observed = set(intact.modules()) if intact is not None else set()
+    pairs = [pair for pair in pairs if not (pair[0] in observed and pair[1] not in observed)]
     try:
         for convolution, normalisation in pairs:
             _fold(convolution, normalisation)
