@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
-from trigger_activation.attacks import ATTACKS
+from trigger_activation.attacks import ATTACKS, Attack
+from trigger_activation.helpers.ddpm import DDPM
 
 EPS = Fraction(8, 255)
 STEPS = 4
@@ -22,7 +24,19 @@ def seeded(seed: int = 0) -> Generator:
 
 def attack(name: str, **changes: object) -> Any:
     """An attack with its own defaults, but few steps."""
-    return ATTACKS[name](**{"eps": EPS, "steps": STEPS, **changes})
+    return equipped(ATTACKS[name](**{"eps": EPS, "steps": STEPS, **changes}))
+
+
+def equipped(attacker: Attack) -> Attack:
+    """The attack with an untrained helper network, if it needs one."""
+    return attacker.with_helper(_diffusion_model()) if attacker.helper_role else attacker
+
+
+@cache
+def _diffusion_model() -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2)
+        return DDPM(channels=(8,), epochs=1).build(16).eval().requires_grad_(False)
 
 
 def craft(name: str, network: nn.Module, images: Tensor, labels: Tensor, seed: int = 0, **changes: object) -> Tensor:

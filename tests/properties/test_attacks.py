@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from fractions import Fraction
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,20 +14,19 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 from torch.nn import functional
 
+from crafting import EPS, equipped, same, seeded
 from trainings import vgg_s
 from trigger_activation.attacks import ATTACKS, Attack, difgsm
 from trigger_activation.errors import UserError
-from trigger_activation.helpers.ddpm import DDPM
 from trigger_activation.networks import NetworkFamily
 from trigger_activation.networks._deployed import DeployedNetwork
 from trigger_activation.stages import to_bytes
 from trigger_activation.training.data import to_float
 
 CONFIG = Path(__file__).resolve().parents[2] / "config" / "attacks"
-EPS = Fraction(8, 255)
 CONFIGURED: dict[str, dict[str, Any]] = {
     entry["class"]: entry.get("parameters", {})
     for file in sorted(CONFIG.glob("*.yaml"))
@@ -51,20 +49,7 @@ def attack(name: str, family: NetworkFamily | None = None, **changes: object) ->
     """An attack on a family with the parameters that config gives it, but few steps."""
     cls = ATTACKS[name]
     small = {key: value for key, value in {"eps": EPS, "steps": 4}.items() if key in cls.model_fields}
-    attacker = cls(**{**CONFIGURED.get(name, {}), **small, **changes}).for_network(family or Toy())
-    return attacker.with_helper(toy_helper()) if cls.helper_role else attacker
-
-
-@cache
-def toy_helper() -> nn.Module:
-    """An untrained diffusion model."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(2)
-        return DDPM(channels=(8,), epochs=1).build(16).eval().requires_grad_(False)
-
-
-def seeded(seed: int = 0) -> Generator:
-    return Generator().manual_seed(seed)
+    return equipped(cls(**{**CONFIGURED.get(name, {}), **small, **changes}).for_network(family or Toy()))
 
 
 def craft(attacker: Attack, network: nn.Module, images: Tensor, labels: Tensor, seed: int = 0) -> Tensor:
@@ -81,10 +66,6 @@ def fgsm(network: nn.Module, images: Tensor, labels: Tensor, eps: float) -> Tens
     images = images.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(functional.cross_entropy(network(images), labels), images)
     return (images + eps * gradient.sign()).clamp(0, 1).detach()
-
-
-def same(left: Tensor, right: Tensor) -> None:
-    torch.testing.assert_close(left, right, atol=1e-6, rtol=0)
 
 
 @pytest.fixture
