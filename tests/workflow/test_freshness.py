@@ -84,7 +84,7 @@ def test_a_stale_run_mends_itself_and_then_plans_nothing(copy: Project) -> None:
     scramble_times(copy, 2)
     result = copy.run()
     assert result.returncode == 0, result.stdout
-    assert "16 artifacts made" in result.stdout
+    assert "19 artifacts made" in result.stdout
     assert copy.planned() == {}
 
 
@@ -94,7 +94,7 @@ def test_complete_makes_every_artifact_from_committed_cells(copy: Project) -> No
         if path.name != "cells":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     planned = copy.planned(settings=("experiment=smoke", "complete=true"))
-    kinds = {"dataset": 2, "checkpoint": 10, "tae": 20, "cell": 23, "measurement": 3, "table": 4, "figure": 2}
+    kinds = {"dataset": 2, "checkpoint": 16, "tae": 20, "cell": 38, "measurement": 3, "table": 4, "figure": 2}
     assert planned == kinds
 
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from trigger_activation.training.paradigms import BatchLoss
 
 GAMMA_SCALE = 0.6
+"""Factor of the tangent that gamma follows."""
 OLD_SHARE = 0.75
+"""Weight of the carried perturbation in the moving average."""
 
 
 @dataclass
@@ -81,7 +83,8 @@ class TDAT(Paradigm):
             carried = random_corners(images.shape, float(self.eps), generator)
         variable = carried.detach().requires_grad_()
         before = network(images + variable)
-        ascended = functional.cross_entropy(before, relaxed_labels(labels, before.shape[1], gamma))
+        relaxed = relaxed_labels(labels, before.shape[1], gamma)
+        ascended = functional.cross_entropy(before, relaxed, reduction="sum")
         (gradient,) = torch.autograd.grad(ascended, variable, retain_graph=True)
         delta = self.projected(gradient.sign_().mul_(float(self.eps)).add_(carried), images)
         slots.perturbation = self.carried_on(carried, delta, images)
@@ -110,7 +113,7 @@ def relaxed_labels(labels: Tensor, classes: int, gamma: float) -> Tensor:
 def penalty(before: Tensor, after: Tensor, labels: Tensor) -> Tensor:
     """Squared distance of logits (B, C), averaged with weights tanh(1 - p), p the true class's probability before.
 
-    Gradients flow through all of it.
+    Gradients flow through all of it; the 1 is the authors' 1.0000001, which keeps weights positive.
     """
     probability = before.softmax(dim=1).gather(1, labels[:, None]).squeeze(1)
     distance = (before - after).square().sum(dim=1)
