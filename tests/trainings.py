@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 import yaml
-from torch import Generator
+from torch import Generator, Tensor, nn
 
 from trigger_activation.networks import NETWORKS, NetworkFamily
 from trigger_activation.training.loop import Streams
@@ -35,3 +36,22 @@ def recipe(epochs: int, **changes: object) -> TrainingSettings:
         augmentation=Augmentation(crop="pad", padding=1, horizontal_flip=True),
     )
     return settings.model_copy(update=changes)
+
+
+def bits_equal(left: nn.Module, right: nn.Module) -> bool:
+    states = left.state_dict(), right.state_dict()
+    return all(torch.equal(states[0][key], states[1][key]) for key in states[0] | states[1])
+
+
+def trained_on(network: nn.Module) -> list[Tensor]:
+    """Fills with what the network is given in training mode."""
+    seen: list[Tensor] = []
+    network.register_forward_pre_hook(
+        lambda network, inputs: seen.append(inputs[0].detach().clone()) if network.training else None
+    )
+    return seen
+
+
+def assert_same_statistics(network: nn.Module, expected: nn.Module) -> None:
+    for name, value in network.named_buffers():
+        torch.testing.assert_close(value, dict(expected.named_buffers())[name], msg=name)

@@ -17,7 +17,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from trainings import recipe, streams
+from trainings import bits_equal, recipe, streams
 from trigger_activation import seeds
 from trigger_activation.config.loader import load_config
 from trigger_activation.errors import UserError
@@ -38,11 +38,6 @@ LOG_CLASSES = math.log(10)
 
 def seeded(seed: int = 0) -> Generator:
     return Generator().manual_seed(seed)
-
-
-def bits_equal(left: nn.Module, right: nn.Module) -> bool:
-    states = left.state_dict(), right.state_dict()
-    return all(torch.equal(states[0][key], states[1][key]) for key in states[0] | states[1])
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Generator, Tensor, nn
@@ -13,6 +14,9 @@ from trigger_activation.errors import UserError
 from trigger_activation.training.data import augmented_batches
 from trigger_activation.training.paradigms import Paradigm
 from trigger_activation.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from trigger_activation.training.paradigms import BatchLoss
 
 
 @dataclass(frozen=True)
@@ -78,9 +82,9 @@ def train(
         fused=True,
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=settings.epochs)
-    for epoch in range(1, settings.epochs + 1):
+    for epoch, batch_loss in enumerate(paradigm.losses(settings.epochs), start=1):
         epoch_batches = batches(streams.order, streams.augmentation)
-        loss = train_epoch(network, paradigm, epoch_batches, trigger, optimizer, settings, streams.noise)
+        loss = train_epoch(network, batch_loss, epoch_batches, trigger, optimizer, settings, streams.noise)
         moved = trigger is not None and paradigm.updates_trigger(epoch, settings.epochs)
         if trigger is not None and moved:
             trigger = paradigm.updated_trigger(
@@ -93,7 +97,7 @@ def train(
 
 def train_epoch(
     network: nn.Module,
-    paradigm: Paradigm,
+    batch_loss: BatchLoss,
     batches: Iterator[tuple[Tensor, Tensor]],
     trigger: Tensor | None,
     optimizer: torch.optim.Optimizer,
@@ -104,7 +108,7 @@ def train_epoch(
     network.train()
     losses = []
     for images, labels in batches:
-        loss = paradigm.loss(network, images, labels, trigger, noise)
+        loss = batch_loss(network, images, labels, trigger, noise)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), settings.gradient_clip)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from trigger_activation.parameters import Parameters
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
     Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
+    BatchLoss = Callable[[nn.Module, Tensor, Tensor, Tensor | None, Generator], Tensor]
 
 
 class Paradigm(Parameters):
@@ -27,6 +29,14 @@ class Paradigm(Parameters):
         self, network: nn.Module, images: Tensor, labels: Tensor, trigger: Tensor | None, generator: Generator
     ) -> Tensor:
         """The scalar loss of one batch; ``network`` is in training mode and ``images`` are in [0, 1]."""
+
+    def losses(self, epochs: int) -> Iterable[BatchLoss]:
+        """The loss of each epoch of one training in turn, called as :meth:`loss` is; here that itself.
+
+        Trainings share the paradigm: one that carries something from batch to batch, or that changes from epoch to
+        epoch, keeps it in this iterable.
+        """
+        return repeat(self.loss, epochs)
 
     def updates_trigger(self, epoch: int, epochs: int) -> bool:  # noqa: ARG002
         """Whether the trigger moves after this epoch, counted from 1."""

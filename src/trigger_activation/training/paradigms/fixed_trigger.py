@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from trigger_activation.lazy import functional, torch
 from trigger_activation.parameters import PixelFraction
 from trigger_activation.training.paradigms import PARADIGMS, Paradigm
+from trigger_activation.training.paradigms._corners import random_corners
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
@@ -44,5 +45,4 @@ class FixedTrigger(TriggerActivation):
 
     def initial_trigger(self, shape: tuple[int, ...], generator: Generator) -> Tensor:
         """Independent signs times eps_t."""
-        signs = torch.randint(0, 2, shape, generator=generator, device=generator.device)
-        return (2 * signs - 1) * torch.tensor(float(self.trigger_eps), device=generator.device)
+        return random_corners(shape, float(self.trigger_eps), generator)
