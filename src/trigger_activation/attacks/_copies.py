@@ -27,7 +27,7 @@ class CopyingAttack(IterativeAttack):
     """An iterative attack that averages over altered copies of the images."""
 
     momentum: Momentum = 1.0
-    memory_mib: PositiveInt = 1024
+    memory_mib: PositiveInt = 512
     """Memory that one pass of the network may take, in MiB, beside the network and the batch themselves."""
 
     def images_at_once(self, network: nn.Module, images: Tensor) -> int:

@@ -98,8 +98,9 @@ class AttackSettings(StrictModel):
     steps: PositiveInt
     batch_size: PositiveInt
     """Part of the recipe: several attacks draw random numbers per batch."""
-    memory_mib: PositiveInt = 1024
-    """What attacks that average over many copies may give to one pass of the surrogate, in MiB."""
+    memory_mib: PositiveInt = 512
+    """What attacks that average over many copies may give to one pass of the surrogate, in MiB. A GPU wants much; a CPU
+    is fastest with little, since the system clears large blocks of memory before it hands them out."""
 
 
 class EvaluationSettings(StrictModel):

@@ -228,7 +228,7 @@ class ProtocolArtifacts:
                 "value": value,
             }
             for name in dict.fromkeys(names)
-            for parameter, value in overrides.get(name, {}).items()
+            for parameter, value in sorted(overrides.get(name, {}).items())
         ]
 
     def _image_sets(self, surrogates: str, attack: str, purifier: str | None) -> tuple[str, ...]:
