@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from smoke_project import Project, new_project
 
+from trigger_activation.config import load_config
+from trigger_activation.plan import Plan, build_plan
+
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
@@ -24,6 +27,13 @@ def copy(finished: Project, tmp_path: Path) -> Project:
     folder = tmp_path / "copy"
     shutil.copytree(finished.folder, folder, ignore=shutil.ignore_patterns(".snakemake"))
     return Project(folder)
+
+
+@pytest.fixture
+def plan(copy: Project, monkeypatch: pytest.MonkeyPatch) -> Plan:
+    """The copy's plan, with the copy as working folder."""
+    monkeypatch.chdir(copy.folder)
+    return build_plan(load_config(Path("config")))
 
 
 @pytest.fixture

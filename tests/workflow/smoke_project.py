@@ -11,6 +11,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from trigger_activation.job import Job
+from trigger_activation.plan import Plan
+from trigger_activation.spec import read_spec, write_spec
+from trigger_activation.stages import STAGES
+
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 QUIET = ("--quiet", "rules", "reason", "host", "progress")
@@ -75,6 +80,13 @@ class Project:
         """The bytes of all files below some folders."""
         files = (path for folder in folders for path in (self.folder / folder).rglob("*") if path.is_file())
         return {str(path.relative_to(self.folder)): path.read_bytes() for path in files}
+
+
+def make(plan: Plan, path: str) -> None:
+    """Run one stage in this process."""
+    artifact = plan[path]
+    spec = read_spec(write_spec(plan, artifact), artifact.recipe)
+    STAGES[artifact.kind](Job(spec))
 
 
 def new_project(folder: Path) -> Project:

@@ -14,16 +14,12 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from smoke_project import QUIET, Project
+from smoke_project import QUIET, Project, make
 
-from trigger_activation.config import load_config
 from trigger_activation.errors import UserError
-from trigger_activation.job import Job
-from trigger_activation.plan import Plan, build_plan
+from trigger_activation.plan import Plan
 from trigger_activation.provenance.freshness import Freshness, Status
 from trigger_activation.provenance.record import file_record, read_record, write_record
-from trigger_activation.spec import read_spec, write_spec
-from trigger_activation.stages import STAGES
 
 pytestmark = pytest.mark.workflow
 
@@ -32,20 +28,6 @@ CHECKPOINT = "results/checkpoints/smoke/vgg-s__at/seed0.safetensors"
 TAE = "results/taes/smoke/vgg-s__standard/seed0/pgd.npz"
 TEST = "results/datasets/fashion16/test.npz"
 TABLE = "paper_tables/smoke/table7.tex"
-
-
-@pytest.fixture
-def plan(copy: Project, monkeypatch: pytest.MonkeyPatch) -> Plan:
-    """The copy's plan, with the copy as working folder."""
-    monkeypatch.chdir(copy.folder)
-    return build_plan(load_config(Path("config")))
-
-
-def make(plan: Plan, path: str) -> None:
-    """Run one stage in this process."""
-    artifact = plan[path]
-    spec = read_spec(write_spec(plan, artifact), artifact.recipe)
-    STAGES[artifact.kind](Job(spec))
 
 
 def flip_a_bit(path: Path) -> None:
