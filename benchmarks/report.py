@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
 
 
 def report(rows: list[dict[str, Any]], file: Path | None) -> None:
-    """Print rows as a table, and write them with a description of the machine."""
-    print(pd.DataFrame(rows).to_string(index=False))
+    """Print adjacent rows of the same columns as a table, and write all with a description of the machine."""
+    for _, table in groupby(rows, key=list):
+        print(pd.DataFrame(list(table)).to_string(index=False), end="\n\n")
     if file is not None:
         machine = {"processor": processor(), "cores": os.cpu_count(), "python": platform.python_version()}
         file.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
