@@ -158,10 +158,12 @@ class IterativeAttack(Attack):
         return float(size)
 
 
-def input_gradient(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """Gradient of the summed cross entropy, so that one image's gradient does not depend on the others."""
+def input_gradient(
+    network: nn.Module, images: Tensor, labels: Tensor, transform: Callable[[Tensor], Tensor] = lambda images: images
+) -> Tensor:
+    """Gradient of the cross entropy of transformed images, summed so that no image's depends on the others."""
     images = images.detach().requires_grad_()
-    loss = functional.cross_entropy(network(images), labels, reduction="sum")
+    loss = functional.cross_entropy(network(transform(images)), labels, reduction="sum")
     return torch.autograd.grad(loss, images)[0]
 
 

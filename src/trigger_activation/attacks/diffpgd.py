@@ -10,7 +10,7 @@ from trigger_activation.attacks import ATTACKS
 from trigger_activation.attacks._engine import GradientRule, input_gradient
 from trigger_activation.attacks.pgd import PGD
 from trigger_activation.helpers._diffusion import STEPS, sdedit
-from trigger_activation.lazy import functional, torch
+from trigger_activation.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
@@ -65,9 +65,7 @@ class DiffPGD(PGD):
             return input_gradient(network, denoised, labels)
 
         def full(adversarial: Tensor) -> Tensor:
-            source = adversarial.detach().requires_grad_()
-            logits = network(self.denoised(source, generator))
-            return torch.autograd.grad(functional.cross_entropy(logits, labels, reduction="sum"), source)[0]
+            return input_gradient(network, adversarial, labels, lambda source: self.denoised(source, generator))
 
         return full if self.derivative == "full" else accelerated
 

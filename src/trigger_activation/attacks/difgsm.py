@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from trigger_activation.attacks import ATTACKS
 from trigger_activation.attacks._engine import GradientRule, IterativeAttack, Momentum, input_gradient
 from trigger_activation.attacks._resizing import Geometry, diversify, draw_geometry
-from trigger_activation.lazy import functional, torch
+from trigger_activation.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
@@ -43,9 +43,7 @@ class DIFGSM(IterativeAttack):
             geometry = self._draw(adversarial.shape[-1], generator)
             if geometry is None:
                 return input_gradient(network, adversarial, labels)
-            source = adversarial.detach().requires_grad_()
-            loss = functional.cross_entropy(network(diversify(source, *geometry)), labels, reduction="sum")
-            return torch.autograd.grad(loss, source)[0]
+            return input_gradient(network, adversarial, labels, lambda source: diversify(source, *geometry))
 
         return rule
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class NoiseAugmentation(Paradigm):
     """Cross entropy on images with a fixed trigger's noise, drawn anew for each image and batch; deployed without.
 
-    What such a network resists, a trigger of that magnitude need not be fixed for.
+    What it resists is owed to the noise alone, and no merit of a trigger that has the same magnitude.
     """
 
     noise_eps: PixelFraction
