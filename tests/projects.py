@@ -60,7 +60,7 @@ SMALL: Documents = {
         "difgsm": {"class": "difgsm", "label": "DI", "parameters": {"rate": 1.1, "probability": 0.5}},
     },
     "preprocessing/all.yaml": {
-        "nrp": {"class": "nrp", "label": "NRP", "implemented": False, "stored": True, "parameters": {"size": 1.5}}
+        "nrp": {"class": "nrp", "label": "NRP", "implemented": False, "parameters": {"size": 1.5}}
     },
     "protocols/mini.yaml": {
         "title": "Miniature",

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
 
 from trigger_activation.errors import UserError, suggest
 from trigger_activation.parameters import Parameters
@@ -55,6 +55,11 @@ class Registry(Generic[P]):
         if name not in self._classes:
             raise UserError(f"there is no {self.kind} class {name!r}: {suggest(name, self.names())}")
         return self._classes[name]
+
+    def instance(self, parameters: Mapping[str, Any]) -> P:
+        """The class that a recipe names, with its parameters."""
+        arguments = dict(parameters)
+        return self[arguments.pop("class")](**arguments)
 
     def _load(self) -> None:
         if not self._loaded:

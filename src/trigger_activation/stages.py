@@ -26,7 +26,6 @@ from trigger_activation.job import Job
 from trigger_activation.lazy import functional
 from trigger_activation.networks._deployed import DeployedNetwork
 from trigger_activation.preprocessing import PREPROCESSING
-from trigger_activation.registry import P, Registry
 from trigger_activation.storage.atomic import replacing, write_text
 from trigger_activation.storage.checkpoints import build_helper, build_network, save_checkpoint
 from trigger_activation.storage.external import read_state
@@ -37,16 +36,10 @@ from trigger_activation.training.paradigms import PARADIGMS
 from trigger_activation.training.settings import TrainingSettings
 
 
-def instance(registry: Registry[P], parameters: Mapping[str, Any]) -> P:
-    """The registered class that a recipe names, with its parameters."""
-    arguments = dict(parameters)
-    return registry[arguments.pop("class")](**arguments)
-
-
 def make_dataset(job: Job) -> None:
     """Prepare one split of a data set."""
     expected = job.parameters
-    source = instance(DATASETS, expected["source"])
+    source = DATASETS.instance(expected["source"])
     data = source.load(expected["split"])
     shape = (expected["image_size"], expected["image_size"], 3)
     if data.images.shape[1:] != shape or set(np.unique(data.labels)) != set(range(expected["classes"])):
@@ -66,7 +59,7 @@ def make_checkpoint(job: Job) -> None:
     torch.manual_seed(seeds.derive_seed(job.spec.path, "initialisation"))
     network = build_network(description).to(job.device)
     settings = TrainingSettings.model_validate(job.parameters["training"])
-    paradigm = instance(PARADIGMS, job.parameters["paradigm"])
+    paradigm = PARADIGMS.instance(job.parameters["paradigm"])
     streams = Streams(*(job.generator(name) for name in Streams.__dataclass_fields__))
     losses: list[float] = []
     with tqdm(total=settings.epochs, desc="epochs", mininterval=1) as bar:
@@ -97,7 +90,7 @@ def _training_accuracy(
 
 def make_helper(job: Job) -> None:
     """Train a helper network, or import it from a file."""
-    helper = instance(HELPERS, job.parameters["helper"])
+    helper = HELPERS.instance(job.parameters["helper"])
     description = {key: job.parameters[key] for key in ("helper", "image_size")}
     if isinstance(helper, TrainedHelper):
         torch.manual_seed(seeds.derive_seed(job.spec.path, "initialisation"))
@@ -122,8 +115,12 @@ def _fit_helper(job: Job, helper: TrainedHelper, network: torch.nn.Module) -> li
             bar.set_postfix(loss=loss)
             bar.update()
 
-        helper.fit(network, images, job.generator("training"), report)
+        helper.fit(network, images, job.generator("training"), report, _teacher(job))
     return losses
+
+
+def _teacher(job: Job) -> torch.nn.Module | None:
+    return job.networks("teacher")[0] if "teacher" in job.spec.inputs else None
 
 
 def _imported(helper: ImportedHelper, image_size: int) -> torch.nn.Module:
@@ -145,7 +142,7 @@ def make_tae(job: Job) -> None:
     count, batch_size = job.parameters["images"], job.parameters["batch_size"]
     images, labels = job.labelled("test", count)
     (surrogate,) = job.networks("surrogate")
-    attack, helper = instance(ATTACKS, job.parameters["attack"]), job.helper()
+    attack, helper = ATTACKS.instance(job.parameters["attack"]), job.helper()
     if helper is not None:
         attack = attack.with_helper(helper)
     generator = job.generator("attack")
@@ -216,6 +213,31 @@ def _loss_and_accuracy(
     return loss / len(labels), 100 * hits / len(labels)
 
 
+def make_purified(job: Job) -> None:
+    """Purify one image set, for all victims."""
+    count, batch_size = job.parameters["images"], job.parameters["batch_size"]
+    (record,) = job.records("images")
+    images = job.images(record, count)
+    helper = job.helper()
+    assert helper is not None  # Every purifier has one.
+    purifier = PREPROCESSING.instance(job.parameters["purifier"]).with_helper(helper)
+    image_seeds = seeds.image_seeds(job.spec.path, record.path, count)
+    purified = []
+    start = time.perf_counter()
+    with torch.no_grad(), counting_passes(helper, gradients=False) as passed:
+        for first in tqdm(range(0, count, batch_size), desc="batches", mininterval=1):
+            chosen = slice(first, first + batch_size)
+            purified.append(to_bytes(purifier.apply(to_float(images[chosen]), image_seeds[chosen])))
+    result = torch.cat(purified).cpu()
+    seconds = time.perf_counter() - start
+    checks = {
+        "network_passes": sum(passed) / count,
+        "images_per_second": round(count / seconds, 3),
+        "mean_change": float((result.float() - images.cpu().float()).abs().mean()),
+    }
+    job.publish_arrays({"images": result.numpy()}, checks)
+
+
 def make_cell(job: Job) -> None:
     """Evaluate every victim on every image set of one cell."""
     given = job.parameters
@@ -225,7 +247,7 @@ def make_cell(job: Job) -> None:
     for record in tqdm(job.records("images"), desc="image sets"):
         images = job.images(record, given["images"])
         if record.kind == "tae":
-            check_budget(images, test, instance(ATTACKS, record.parameters["attack"]), record.path)
+            check_budget(images, test, ATTACKS.instance(record.parameters["attack"]), record.path)
         predicted.append(accuracy.predict_each(victims, _as_victims_see(images, record.path, job)))
     # (S, seeds x T, N) -> (seeds, T, S, N)
     classes = torch.stack(predicted).cpu().numpy()
@@ -237,7 +259,7 @@ def make_cell(job: Job) -> None:
 def _as_victims_see(images: torch.Tensor, path: str, job: Job) -> Iterator[torch.Tensor]:
     """The batches of an image set after the cell's preprocessing, if it has one."""
     recipe, batch_size = job.parameters["preprocessing"], job.parameters["batch_size"]
-    preprocessing = instance(PREPROCESSING, recipe) if recipe else None
+    preprocessing = PREPROCESSING.instance(recipe) if recipe else None
     image_seeds = seeds.image_seeds(job.spec.path, path, len(images))
     for first in range(0, len(images), batch_size):
         batch = to_float(images[first : first + batch_size])
@@ -370,6 +392,7 @@ STAGES: Mapping[str, Callable[[Job], None]] = {
     "checkpoint": make_checkpoint,
     "helper": make_helper,
     "tae": make_tae,
+    "purified": make_purified,
     "cell": make_cell,
     "trigger": make_trigger,
     "flip": make_flip,

@@ -174,7 +174,7 @@ class TestPlan:
             ]
             for experiment in ("demo", "paper")
         }
-        assert labels == {"demo": ["Diff-PGD (substitute diffusion model)"], "paper": ["Diff-PGD"]}
+        assert labels == {"demo": ["Diff-PGD (substitute)"], "paper": ["Diff-PGD"]}
 
     def test_a_protocol_without_the_role_is_told_to_fill_it(self, project: Project) -> None:
         project.replace("protocols/photos32.yaml", "  diffusion: ddpm-xs\n", "")

@@ -8,13 +8,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt, PrivateAttr
+from pydantic import Field, PositiveInt
 
 from trigger_activation.errors import UserError
+from trigger_activation.helpers import ConsultsHelper
 from trigger_activation.lazy import functional, torch
-from trigger_activation.parameters import Parameters, PixelFraction
+from trigger_activation.parameters import PixelFraction
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
@@ -28,12 +29,8 @@ StepRule = Callable[["Tensor"], "Tensor"]
 Momentum = Annotated[float, Field(ge=0)]
 
 
-class Attack(Parameters):
+class Attack(ConsultsHelper):
     """An untargeted attack under an l-infinity budget in the pixel range [0, 1]."""
-
-    helper_role: ClassVar[str | None] = None
-    """The role of the helper network that the attack consults, if it does."""
-    _helper: Any = PrivateAttr(None)
 
     eps: PixelFraction
 
@@ -58,24 +55,6 @@ class Attack(Parameters):
     def for_network(self, family: NetworkFamily) -> Self:  # noqa: ARG002
         """The attack with what it takes from the surrogate's family filled in; here nothing."""
         return self
-
-    def with_helper(self, helper: nn.Module) -> Self:
-        """The attack with the helper network that it consults."""
-        equipped = self.model_copy()
-        equipped._helper = helper
-        return equipped
-
-    @property
-    def helper(self) -> nn.Module:
-        """The helper network.
-
-        Raises:
-            ValueError: there is none yet.
-        """
-        if self._helper is None:
-            raise ValueError(f"{self.registered_name} needs a helper network: give it one by with_helper")
-        helper: nn.Module = self._helper
-        return helper
 
     @property
     def keeps_budget(self) -> bool:
@@ -188,12 +167,12 @@ def check_labels(network: nn.Module, images: Tensor, labels: Tensor) -> None:
 
 
 @contextmanager
-def counting_passes(network: nn.Module) -> Iterator[list[int]]:
-    """Collect the sizes of the batches that a network sees while gradients are recorded."""
+def counting_passes(network: nn.Module, gradients: bool = True) -> Iterator[list[int]]:
+    """Collect the sizes of the batches that a network sees while gradients are recorded, or all of them."""
     sizes: list[int] = []
 
     def note(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or not gradients:
             sizes.append(len(inputs[0]))
 
     # Before the pass, since attacks on features leave the network at their layer.

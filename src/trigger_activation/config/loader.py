@@ -22,7 +22,7 @@ VARIANT_FOLDERS: Mapping[str, type[schema.Variant]] = {
     "networks": schema.Variant,
     "paradigms": schema.Variant,
     "attacks": schema.Variant,
-    "preprocessing": schema.PreprocessingVariant,
+    "preprocessing": schema.Variant,
     "helpers": schema.HelperVariant,
 }
 """Folders whose files map names to variants; a variant may stand in any file of its folder."""

@@ -77,18 +77,11 @@ class DatasetVariant(Variant):
     image_size: PositiveInt
 
 
-class PreprocessingVariant(Variant):
-    """A preprocessing defense."""
-
-    stored: bool = False
-    """True for expensive purifiers: each TAE set is purified once, as a target that all victims share."""
-
-
 class HelperVariant(Variant):
     """A network that attacks or purifiers consult."""
 
-    substitute: str | None = None
-    """What it stands in for here, as tables say it: ``substitute <this>``."""
+    substitute: bool = False
+    """Whether it stands in for the network that the paper used; tables say so."""
 
 
 class AttackSettings(StrictModel):
@@ -276,7 +269,7 @@ class Config(StrictModel):
     networks: dict[Name, Variant]
     paradigms: dict[Name, Variant]
     attacks: dict[Name, Variant]
-    preprocessing: dict[Name, PreprocessingVariant]
+    preprocessing: dict[Name, Variant]
     helpers: dict[Name, HelperVariant]
     protocols: dict[Name, Protocol]
     tables: dict[Name, Table]

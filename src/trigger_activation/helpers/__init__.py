@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, PrivateAttr
 
 from trigger_activation.parameters import Parameters
 from trigger_activation.registry import Registry
@@ -21,6 +21,11 @@ class HelperNetwork(Parameters):
     objective: ClassVar[str]
     """How it came to be, a part of its file's name."""
 
+    @property
+    def side_multiple(self) -> int:
+        """What the side of its images in pixels must be a multiple of."""
+        return 1
+
     @abstractmethod
     def build(self, image_size: int) -> nn.Module:
         """A fresh network for images of the given side in pixels."""
@@ -29,9 +34,19 @@ class HelperNetwork(Parameters):
 class TrainedHelper(HelperNetwork):
     """A helper trained on the protocol's own images."""
 
+    @property
+    def teacher(self) -> str | None:
+        """The network of config whose undefended checkpoint the training looks at, if it does."""
+        return None
+
     @abstractmethod
     def fit(
-        self, network: nn.Module, images: Tensor, generator: Generator, report: Callable[[int, float], None]
+        self,
+        network: nn.Module,
+        images: Tensor,
+        generator: Generator,
+        report: Callable[[int, float], None],
+        teacher: nn.Module | None = None,
     ) -> None:
         """Train a fresh network in place.
 
@@ -40,6 +55,7 @@ class TrainedHelper(HelperNetwork):
             images: uint8 (N, H, W, 3).
             generator: source of all randomness, on the images' device.
             report: told the epoch, counted from 1, and its mean loss.
+            teacher: the undefended network that :attr:`teacher` names, in evaluation mode.
 
         Raises:
             UserError: the loss is not finite.
@@ -70,6 +86,32 @@ class ImportedHelper(HelperNetwork):
         Raises:
             ValueError: they are another network's.
         """
+
+
+class ConsultsHelper(Parameters):
+    """An attack or a purifier that may need a helper network."""
+
+    helper_role: ClassVar[str | None] = None
+    """The role of the helper network that it consults, if it does."""
+    _helper: Any = PrivateAttr(None)
+
+    def with_helper(self, helper: nn.Module) -> Self:
+        """The same with the helper network that it consults."""
+        equipped = self.model_copy()
+        equipped._helper = helper
+        return equipped
+
+    @property
+    def helper(self) -> nn.Module:
+        """The helper network.
+
+        Raises:
+            ValueError: there is none yet.
+        """
+        if self._helper is None:
+            raise ValueError(f"{self.registered_name} needs a helper network: give it one by with_helper")
+        helper: nn.Module = self._helper
+        return helper
 
 
 HELPERS: Registry[HelperNetwork] = Registry("helper network", __name__)

@@ -36,6 +36,11 @@ class DDPM(TrainedHelper):
     average: Annotated[float, Field(ge=0, lt=1)] = 0.995
     """Decay of the moving average of the weights, which is what is kept."""
 
+    @property
+    def side_multiple(self) -> int:
+        """Each level but the last halves the side."""
+        return 1 << (len(self.channels) - 1)
+
     def build(self, image_size: int) -> nn.Module:
         """A U-Net of ``diffusers`` without attention."""
         levels = len(self.channels)
@@ -51,7 +56,12 @@ class DDPM(TrainedHelper):
         return network
 
     def fit(
-        self, network: nn.Module, images: Tensor, generator: Generator, report: Callable[[int, float], None]
+        self,
+        network: nn.Module,
+        images: Tensor,
+        generator: Generator,
+        report: Callable[[int, float], None],
+        teacher: nn.Module | None = None,  # noqa: ARG002
     ) -> None:
         """Adam on the mean squared error of the noise; the network gets the averaged weights."""
         averaging = torch.optim.swa_utils.get_ema_multi_avg_fn(self.average)  # type: ignore[no-untyped-call]

@@ -22,6 +22,11 @@ class GuidedDiffusion(ImportedHelper):
 
     origin = "the model list of openai/guided-diffusion"
 
+    @property
+    def side_multiple(self) -> int:
+        """Five of its six levels halve the side."""
+        return 32
+
     def build(self, image_size: int) -> nn.Module:  # noqa: ARG002
         """The U-Net of ``diffusers`` with the official architecture."""
         return cast("nn.Module", build_unet())

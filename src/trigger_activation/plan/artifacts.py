@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from trigger_activation.attacks import ATTACKS
-from trigger_activation.config.schema import Config, Protocol
+from trigger_activation.config.schema import STANDARD, Config, Protocol, Variant
 from trigger_activation.errors import UserError
 from trigger_activation.helpers import HELPERS, TrainedHelper
 from trigger_activation.networks import NETWORKS
 from trigger_activation.plan import paths
 from trigger_activation.plan.artifact import Artifact, Inputs, Plan
-from trigger_activation.plan.variants import Resolved, Variants
+from trigger_activation.plan.variants import REGISTRIES, Resolved, Variants
+from trigger_activation.preprocessing import PREPROCESSING
 
 CLEAN = "clean"
 
@@ -92,7 +92,6 @@ class ProtocolArtifacts:
         variant = self.config.networks[network]
         family = NETWORKS[variant.class_](**variant.parameters)
         method = self.variants.resolve("attacks", attack, self.name, lambda attack: attack.for_network(family))
-        helper = self.helper_of(attack)
         parameters = {
             "attack": method.parameters,
             "batch_size": self.protocol.attack.batch_size,
@@ -106,43 +105,69 @@ class ProtocolArtifacts:
             {
                 "surrogate": (self.checkpoint(network, paradigm, 0),),
                 "test": (self.dataset("test"),),
-                **({"helper": (self.helper(helper),)} if helper else {}),
+                **self._helper_input("attacks", attack),
             },
             {"attack": method},
         )
 
-    def helper_of(self, attack: str) -> str | None:
-        """The variant of the helper network that an attack consults in this protocol."""
-        variant = self.config.attacks[attack]
-        role = ATTACKS[variant.class_].helper_role if variant.implemented else None
+    def helper_of(self, kind: str, name: str) -> str | None:
+        """The variant of the helper network that an attack or a purifier consults in this protocol."""
+        variant: Variant = getattr(self.config, kind)[name]
+        role = REGISTRIES[kind][variant.class_].helper_role if variant.implemented else None
         return role and self.variant_of_role("helpers", role)
+
+    def substitutes(self, names: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+        """For captions: label of a helper network that stands in for another -> labels of those that consult it.
+
+        Args:
+            names: kind and name of attacks and preprocessing.
+        """
+        found: dict[str, list[str]] = {}
+        for kind, name in names:
+            helper = self.helper_of(kind, name)
+            if helper and self.config.helpers[helper].substitute:
+                found.setdefault(self.config.helpers[helper].label, []).append(getattr(self.config, kind)[name].label)
+        return found
+
+    def _helper_input(self, kind: str, name: str) -> Inputs:
+        helper = self.helper_of(kind, name)
+        return {"helper": (self.helper(helper),)} if helper else {}
 
     def helper(self, name: str) -> str:
         """A helper network, trained on the protocol's images or imported from a file."""
         method = self.variants.resolve("helpers", name, self.name)
-        cls = HELPERS[self.config.helpers[name].class_]
+        helper = HELPERS.instance(method.parameters)
+        self._refuse_odd_images(name, helper.side_multiple)
         parameters = {
             "helper": method.parameters,
             "image_size": self.config.datasets[self.protocol.dataset].image_size,
             "threads": self.protocol.threads,
         }
-        inputs: Inputs = {}
-        if issubclass(cls, TrainedHelper):
+        inputs: dict[str, tuple[str, ...]] = {}
+        if isinstance(helper, TrainedHelper):
             parameters["images"] = self.protocol.training_images
-            inputs = {"train": (self.dataset("train"),)}
-        path = paths.checkpoint(self.name, name, cls.objective, 0)
+            inputs["train"] = (self.dataset("train"),)
+            if helper.teacher is not None:
+                inputs["teacher"] = (self.checkpoint(helper.teacher, STANDARD, 0),)
+        path = paths.checkpoint(self.name, name, helper.objective, 0)
         return self._add(path, "helper", parameters, inputs, {"helper": method})
 
     def purified(self, source: str, path: str, purifier: str) -> str:
         """A TAE set, or the clean test set, after an expensive purifier."""
         method = self.variants.resolve("preprocessing", purifier, self.name)
-        parameters = {"purifier": method.parameters, "threads": self.protocol.threads}
-        return self._add(path, "purified", parameters, {"images": (source,)}, {"purifier": method})
+        parameters = {
+            "purifier": method.parameters,
+            "batch_size": self.protocol.attack.batch_size,
+            "images": self.protocol.evaluation.images,
+            "threads": self.protocol.threads,
+        }
+        inputs = {"images": (source,), **self._helper_input("preprocessing", purifier)}
+        return self._add(path, "purified", parameters, inputs, {"purifier": method})
 
     def cell(self, surrogates: str, attack: str, column: str, victim: str, preprocessing: str | None) -> str:
         """One table cell: the accuracy of every victim on every surrogate's TAE set (Eq. 5-7)."""
         path = paths.cell(self.name, surrogates, attack, column)
-        stored = preprocessing is not None and self.config.preprocessing[preprocessing].stored
+        stored = preprocessing is not None and self._is_stored(preprocessing)
         cheap = None
         if preprocessing is not None and not stored:
             cheap = self.variants.resolve("preprocessing", preprocessing, self.name)
@@ -231,6 +256,10 @@ class ProtocolArtifacts:
             for parameter, value in sorted(overrides.get(name, {}).items())
         ]
 
+    def _is_stored(self, preprocessing: str) -> bool:
+        variant = self.config.preprocessing[preprocessing]
+        return variant.implemented and PREPROCESSING[variant.class_].stored
+
     def _image_sets(self, surrogates: str, attack: str, purifier: str | None) -> tuple[str, ...]:
         if attack == CLEAN:
             test = self.dataset("test")
@@ -254,6 +283,14 @@ class ProtocolArtifacts:
             raise UserError(
                 f"config/protocols/{self.name}.yaml: networks: {network} needs images of at least {smallest} px, "
                 f"but {self.protocol.dataset} has {size} px: choose another network"
+            )
+
+    def _refuse_odd_images(self, helper: str, side_multiple: int) -> None:
+        size = self.config.datasets[self.protocol.dataset].image_size
+        if size % side_multiple:
+            raise UserError(
+                f"config/protocols/{self.name}.yaml: {helper} takes images whose side is a multiple of {side_multiple} "
+                f"px, but {self.protocol.dataset} has {size} px: let roles name another helper network"
             )
 
     def _add(

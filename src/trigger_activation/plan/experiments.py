@@ -98,8 +98,13 @@ class ExperimentPlanner:
             "protocol": self._protocol_facts(slot),
             "changes": [
                 *slot.changes("attacks", [row for row in attacks if row != CLEAN]),
+                *slot.changes("preprocessing", [c["preprocessing"] for c in resolved if c["preprocessing"]]),
                 *slot.changes("paradigms", [column["victim"] for column in resolved]),
             ],
+            "substitutes": slot.substitutes(
+                [("attacks", row) for row in attacks if row != CLEAN]
+                + [("preprocessing", c["preprocessing"]) for c in resolved if c["preprocessing"]]
+            ),
         }
         return self._rendered(name, "table", layout, {"cells": tuple(cells)}, ("csv", "md"))
 
@@ -151,7 +156,7 @@ class ExperimentPlanner:
             "name": name,
             "victim": victim,
             "preprocessing": preprocessing,
-            "label": column.label or self._column_label(victim, preprocessing),
+            "label": column.label or self._column_label(slot, victim, preprocessing),
             "group": column.group,
             "seeds": len(slot.protocol.seeds.of(victim)),
         }
@@ -160,17 +165,21 @@ class ExperimentPlanner:
         chosen = self.experiment.decimals
         return table.decimals if chosen is None else chosen
 
-    def _column_label(self, victim: str, preprocessing: str | None) -> str:
+    def _column_label(self, slot: ProtocolArtifacts, victim: str, preprocessing: str | None) -> str:
         if preprocessing:
-            return self.config.preprocessing[preprocessing].label
+            return self._marked_label(slot, "preprocessing", preprocessing)
         return self.config.paradigms[victim].label
 
     def _attack_label(self, slot: ProtocolArtifacts, attack: str) -> str:
         if attack == CLEAN:
             return "Clean"
-        helper = slot.helper_of(attack)
-        substitute = self.config.helpers[helper].substitute if helper else None
-        return self.config.attacks[attack].label + (f" (substitute {substitute})" if substitute else "")
+        return self._marked_label(slot, "attacks", attack)
+
+    def _marked_label(self, slot: ProtocolArtifacts, kind: str, name: str) -> str:
+        """The label of an attack or a preprocessing, and whether it rests on a substitute."""
+        helper = slot.helper_of(kind, name)
+        label: str = getattr(self.config, kind)[name].label
+        return f"{label} (substitute)" if helper and self.config.helpers[helper].substitute else label
 
     def _protocol_facts(self, slot: ProtocolArtifacts) -> dict[str, Any]:
         protocol = slot.protocol

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from trigger_activation.parameters import Parameters
+from trigger_activation.helpers import ConsultsHelper
 from trigger_activation.registry import Registry
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Preprocessing(Parameters):
+class Preprocessing(ConsultsHelper):
     """A map of images (B, 3, H, W) in [0, 1] to images in [0, 1]; it may change H and W."""
+
+    stored: ClassVar[bool] = False
+    """Whether it is so expensive that each image set is preprocessed once, as a target that all victims share."""
 
     @abstractmethod
     def apply(self, images: Tensor, seeds: Sequence[int]) -> Tensor:
@@ -28,6 +31,12 @@ class Preprocessing(Parameters):
         Returns:
             Images in [0, 1], of the same type and on the same device.
         """
+
+
+class Purifier(Preprocessing):
+    """A preprocessing that is a network: expensive, and of the same H and W before and after."""
+
+    stored = True
 
 
 PREPROCESSING: Registry[Preprocessing] = Registry("preprocessing", __name__)

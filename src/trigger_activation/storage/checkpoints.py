@@ -40,9 +40,7 @@ def save_checkpoint(path: Path, network: nn.Module, trigger: Tensor | None, desc
 
 def build_network(description: dict[str, Any]) -> nn.Module:
     """A network with fresh weights, from ``{"network": ..., "image_size": ..., "classes": ...}``."""
-    parameters = dict(description["network"])
-    family = NETWORKS[parameters.pop("class")](**parameters)
-    return family.build(description["image_size"], description["classes"])
+    return NETWORKS.instance(description["network"]).build(description["image_size"], description["classes"])
 
 
 def load_checkpoint(path: Path, device: torch.device, expected: dict[str, Any]) -> DeployedNetwork:
@@ -63,9 +61,7 @@ def load_checkpoint(path: Path, device: torch.device, expected: dict[str, Any]) 
 
 def build_helper(description: dict[str, Any]) -> nn.Module:
     """A helper network with fresh weights, from ``{"helper": ..., "image_size": ...}``."""
-    parameters = dict(description["helper"])
-    helper = HELPERS[parameters.pop("class")](**parameters)
-    return helper.build(description["image_size"])
+    return HELPERS.instance(description["helper"]).build(description["image_size"])
 
 
 def load_helper(path: Path, device: torch.device, expected: dict[str, Any]) -> nn.Module:

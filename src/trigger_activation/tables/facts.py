@@ -39,6 +39,14 @@ def seeds_used(counts: Mapping[str, int]) -> str:
     return f"± is the standard deviation over victim seeds: {which}{others}."
 
 
+def substitutes(used: Mapping[str, Sequence[str]]) -> list[str]:
+    """One sentence for each network trained here that stands in for the paper's."""
+    return [
+        f"Substitute: {helper}, trained here, stands in for the network of {listed(labels)}."
+        for helper, labels in used.items()
+    ]
+
+
 def changed_parameters(changes: Sequence[Mapping[str, Any]]) -> list[str]:
     """One sentence on what this protocol runs with other parameters than config declares for all, if anything."""
     if not changes:
