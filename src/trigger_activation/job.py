@@ -14,7 +14,7 @@ from torch import nn
 from trigger_activation import seeds
 from trigger_activation.errors import UserError
 from trigger_activation.networks._deployed import DeployedNetwork
-from trigger_activation.provenance.environment import Stopwatch, code_state
+from trigger_activation.provenance.environment import Stopwatch, code_state, processor_name
 from trigger_activation.provenance.record import (
     Record,
     file_record,
@@ -43,6 +43,11 @@ class Job:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._read: dict[str, str] = {}
         self._stopwatch = Stopwatch()
+
+    @property
+    def device_name(self) -> str:
+        """The GPU's name, or that of the processor."""
+        return torch.cuda.get_device_name() if self.device.type == "cuda" else processor_name()
 
     def generator(self, stream: str) -> torch.Generator:
         """The named random stream of this artifact."""
@@ -139,8 +144,7 @@ class Job:
         )
 
     def _environment(self) -> dict[str, Any]:
-        device = torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu"
-        return {**code_state(), "device": device, **self._stopwatch.reading()}
+        return {**code_state(), "device": self.device_name, **self._stopwatch.reading()}
 
     def _verified(self, reference: InputReference) -> Record:
         path = reference.path

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,12 +20,14 @@ from trigger_activation.attacks._engine import counting_passes
 from trigger_activation.datasets import DATASETS
 from trigger_activation.errors import UserError
 from trigger_activation.evaluation import accuracy, triggers
+from trigger_activation.evaluation.timing import time_batches
 from trigger_activation.figures import draw
-from trigger_activation.helpers import HELPERS, ImportedHelper, TrainedHelper
+from trigger_activation.helpers import HELPERS, ConsultsHelper, ImportedHelper, TrainedHelper
 from trigger_activation.job import Job
 from trigger_activation.lazy import functional
 from trigger_activation.networks._deployed import DeployedNetwork
-from trigger_activation.preprocessing import PREPROCESSING
+from trigger_activation.preprocessing import PREPROCESSING, Preprocessing
+from trigger_activation.registry import Registry
 from trigger_activation.storage.atomic import replacing, write_text
 from trigger_activation.storage.checkpoints import build_helper, build_network, save_checkpoint
 from trigger_activation.storage.external import read_state
@@ -34,6 +36,8 @@ from trigger_activation.training.data import to_float
 from trigger_activation.training.loop import EpochReport, Streams, train
 from trigger_activation.training.paradigms import PARADIGMS
 from trigger_activation.training.settings import TrainingSettings
+
+C = TypeVar("C", bound=ConsultsHelper)
 
 
 def make_dataset(job: Job) -> None:
@@ -142,9 +146,7 @@ def make_tae(job: Job) -> None:
     count, batch_size = job.parameters["images"], job.parameters["batch_size"]
     images, labels = job.labelled("test", count)
     (surrogate,) = job.networks("surrogate")
-    attack, helper = ATTACKS.instance(job.parameters["attack"]), job.helper()
-    if helper is not None:
-        attack = attack.with_helper(helper)
+    attack = _equipped(ATTACKS, job.parameters["attack"], job)
     generator = job.generator("attack")
     crafted = []
     batches = list(zip(torch.split(images, batch_size), torch.split(labels, batch_size), strict=True))
@@ -162,6 +164,12 @@ def make_tae(job: Job) -> None:
         "images_per_second": round(len(labels) / seconds, 3),
     }
     job.publish_arrays({"images": result.numpy()}, checks)
+
+
+def _equipped(registry: Registry[C], recipe: Mapping[str, Any], job: Job) -> C:
+    """The attack or preprocessing that a recipe names, with the helper network that it consults, if any."""
+    tool, helper = registry.instance(recipe), job.helper()
+    return tool if helper is None else tool.with_helper(helper)
 
 
 def to_bytes(images: torch.Tensor) -> torch.Tensor:
@@ -218,13 +226,11 @@ def make_purified(job: Job) -> None:
     count, batch_size = job.parameters["images"], job.parameters["batch_size"]
     (record,) = job.records("images")
     images = job.images(record, count)
-    helper = job.helper()
-    assert helper is not None  # Every purifier has one.
-    purifier = PREPROCESSING.instance(job.parameters["purifier"]).with_helper(helper)
+    purifier = _equipped(PREPROCESSING, job.parameters["purifier"], job)
     image_seeds = seeds.image_seeds(job.spec.path, record.path, count)
     purified = []
     start = time.perf_counter()
-    with torch.no_grad(), counting_passes(helper, gradients=False) as passed:
+    with torch.no_grad(), counting_passes(purifier.helper, gradients=False) as passed:
         for first in tqdm(range(0, count, batch_size), desc="batches", mininterval=1):
             chosen = slice(first, first + batch_size)
             purified.append(to_bytes(purifier.apply(to_float(images[chosen]), image_seeds[chosen])))
@@ -357,6 +363,44 @@ def make_flip(job: Job) -> None:
     job.publish_json({**content, "points": [asdict(point) for point in points]})
 
 
+def make_cost(job: Job) -> None:
+    """Time one defended network, and read from its checkpoint's record how long it trained."""
+    given = job.parameters
+    (victim,) = job.networks("victim")
+    (record,) = job.records("victim")
+    environment, helper = record.environment or {}, job.helper()
+    preprocessing = _equipped(PREPROCESSING, given["preprocessing"], job) if given["preprocessing"] else None
+    timings = []
+    for size in tqdm(given["batch_sizes"], desc="batch sizes"):
+        images, _ = job.labelled("test", size)
+        classify = victim if preprocessing is None else _after(preprocessing, victim, job, size)
+        timing = time_batches(classify, to_float(images), given["warm_up"], given["batches"], given["limit_seconds"])
+        timings.append({"batch_size": size, **asdict(timing)})
+    content = {
+        "column": given["column"],
+        "network": given["network"],
+        "device": job.device_name,
+        "threads": given["threads"],
+        "timings": timings,
+        "training": {key: environment[key] for key in ("seconds", "device")},
+        "helper_parameters": sum(p.numel() for p in helper.parameters()) if helper is not None else 0,
+    }
+    job.publish_json(content)
+
+
+def _after(
+    preprocessing: Preprocessing, victim: torch.nn.Module, job: Job, size: int
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The victim behind a preprocessing, for batches of one size."""
+    image_seeds = seeds.image_seeds(job.spec.path, "batch", size)
+
+    def classify(batch: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = victim(preprocessing.apply(batch, image_seeds))
+        return logits
+
+    return classify
+
+
 def make_table(job: Job) -> None:
     """Render a table as LaTeX, CSV and Markdown."""
     rendered = render(job.parameters, job.cells())
@@ -396,6 +440,7 @@ STAGES: Mapping[str, Callable[[Job], None]] = {
     "cell": make_cell,
     "trigger": make_trigger,
     "flip": make_flip,
+    "cost": make_cost,
     "table": make_table,
     "figure": make_figure,
 }

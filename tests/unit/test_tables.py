@@ -52,6 +52,7 @@ def accuracy_layout(rows: list[str], columns: list[dict[str, Any]], **changes: o
         "columns": columns,
         "protocol": PROTOCOL,
         "changes": [],
+        "substitutes": {},
     }
     return {**layout, **changes}
 

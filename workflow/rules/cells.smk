@@ -10,6 +10,18 @@ rule cell:
         paper.make(output[0], log[0], workflow.cores)
 
 
+rule cost:
+    input:
+        paper.inputs("results/cells/{protocol}/measured/cost/{column}.json"),
+    output:
+        "results/cells/{protocol}/measured/cost/{column}.json",
+    log:
+        "results/logs/cells/{protocol}/measured/cost/{column}.log",
+    threads: workflow.cores or 1  # Nothing may run beside what is timed.
+    run:
+        paper.make(output[0], log[0], workflow.cores)
+
+
 rule measurement:
     input:
         paper.inputs("results/cells/{protocol}/measured/{study}/{paradigm}.json"),

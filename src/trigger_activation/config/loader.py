@@ -224,6 +224,8 @@ def _check_protocol(config: Config, protocol: schema.Protocol, file: Path) -> No
         _require(network, config.networks, file, "networks", "network")
     if protocol.flip is not None:
         _require(protocol.flip.network, protocol.networks, file, "flip.network", "network of this protocol")
+    if protocol.cost is not None:
+        _require(protocol.cost.network, protocol.networks, file, "cost.network", "network of this protocol")
     for paradigm in protocol.seeds.paradigms:
         _require(paradigm, config.paradigms, file, "seeds.paradigms", "paradigm")
     for role, variant in protocol.roles.items():
@@ -235,7 +237,7 @@ def _check_protocol(config: Config, protocol: schema.Protocol, file: Path) -> No
 
 
 def _check_table(config: Config, table: schema.Table, file: Path) -> None:
-    if isinstance(table, schema.AccuracyTable):
+    if isinstance(table, schema.AccuracyTable | schema.CharacteristicsTable):
         for row in table.rows:
             _require(row, config.attacks, file, "rows", "attack")
     _check_columns(config, table.columns, file)
@@ -267,8 +269,9 @@ def _check_experiment(config: Config, experiment: schema.Experiment, file: Path)
         _require(name, config.figures, file, "figures", "figure")
     for name, selection in experiment.tables.items():
         _require(name, config.tables, file, "tables", "table")
-        if isinstance(config.tables[name], schema.AccuracyTable) and len(selection.slots or "A") != 1:
-            raise UserError(f"{file}: tables.{name}.slots: an accuracy table shows one data set: give one entry")
+        one_slot = isinstance(config.tables[name], schema.AccuracyTable | schema.CharacteristicsTable)
+        if one_slot and len(selection.slots or "A") != 1:
+            raise UserError(f"{file}: tables.{name}.slots: this table shows one data set: give one entry")
         for row in selection.rows or []:
             _require(row, config.attacks, file, f"tables.{name}.rows", "attack")
         _check_columns(config, selection.columns or [], file)

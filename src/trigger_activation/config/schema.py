@@ -134,6 +134,19 @@ class FlipSettings(StrictModel):
     """Independent random masks at each fraction."""
 
 
+class CostSettings(StrictModel):
+    """How Table V times a defended network."""
+
+    network: str
+    batch_sizes: Distinct[PositiveInt]
+    batches: PositiveInt = 100
+    """Timed batches of each size."""
+    warm_up: PositiveInt = 10
+    """Batches before them."""
+    limit_seconds: Annotated[float, Field(gt=0)] = 600.0
+    """After so long the timing of one size ends early; the cell says how many batches it is of."""
+
+
 class Protocol(StrictModel):
     """Everything that decides a number: data, networks, training, threat model, seeds."""
 
@@ -150,6 +163,7 @@ class Protocol(StrictModel):
     attack: AttackSettings
     evaluation: EvaluationSettings
     flip: FlipSettings | None = None
+    cost: CostSettings | None = None
     roles: dict[Name, str] = {}
     """Names that tables and attacks use for a paradigm, preprocessing or helper network of this protocol."""
     overrides: Overrides = Overrides()
@@ -211,21 +225,56 @@ class TriggerTable(TableBase):
 
 
 class CostTable(TableBase):
-    """Training hours and test milliseconds (Table V)."""
+    """Training hours and test milliseconds of each defense (Table V)."""
 
     kind: Literal["cost"]
-    network: str
     columns: Distinct[Column]
-    implemented: bool = True
+
+
+class Characteristic(StrictModel):
+    """A property of defenses and how a measured number becomes a verdict on it."""
+
+    label: str
+    measure: Literal[
+        "preprocessing", "trained", "helper", "training_time", "test_time", "clean_drop", "accuracy_on_taes"
+    ]
+    limits: list[float] = []
+    """Ascending; a number above the first limit gets the second verdict, and so on."""
+    verdicts: Distinct[str]
+    published: list[str]
+    """The paper's verdicts, one per column."""
+
+    @model_validator(mode="after")
+    def _a_verdict_between_limits(self) -> Self:
+        limits = self.limits or [0.5]
+        if len(self.verdicts) != len(limits) + 1 or sorted(limits) != limits:
+            raise ValueError(
+                f"{len(self.verdicts)} verdicts do not fit {len(self.limits)} limits: list the limits in ascending "
+                "order and one verdict more"
+            )
+        return self
 
 
 class CharacteristicsTable(TableBase):
     """Verdicts derived from measured cells (Table VI)."""
 
     kind: Literal["characteristics"]
+    rows: Distinct[str]
+    """Attacks whose mean is the accuracy on TAEs."""
     columns: Distinct[Column]
-    characteristics: Distinct[str]
-    implemented: bool = True
+    characteristics: Distinct[Characteristic]
+
+    @model_validator(mode="after")
+    def _published_verdicts_fit(self) -> Self:
+        for characteristic in self.characteristics:
+            if len(characteristic.published) != len(self.columns):
+                raise ValueError(
+                    f"the characteristic {characteristic.label} has {len(characteristic.published)} published verdicts for "
+                    f"{len(self.columns)} columns: list one per column"
+                )
+        if len(self.slots) != 1:
+            raise ValueError("a table of characteristics shows one data set: give `slots` one entry")
+        return self
 
 
 Table = Annotated[AccuracyTable | TriggerTable | CostTable | CharacteristicsTable, Field(discriminator="kind")]

@@ -25,6 +25,7 @@ STAGE_VERSIONS = {
     "cell": 1,
     "trigger": 1,
     "flip": 1,
+    "cost": 1,
     "table": 1,
     "figure": 1,
 }
@@ -230,6 +231,29 @@ class ProtocolArtifacts:
             "test": (self.dataset("test"),),
         }
         return self._add(paths.measured(self.name, "flip", paradigm), "flip", parameters, inputs, {})
+
+    def cost(self, column: str, victim: str, preprocessing: str | None) -> str:
+        """Seconds to train one network and milliseconds to classify with it (Table V)."""
+        settings = self.protocol.cost
+        if settings is None:
+            raise UserError(
+                f"config/protocols/{self.name}.yaml has no `cost` settings, which the table of costs needs: add "
+                "network and batch_sizes"
+            )
+        method = preprocessing and self.variants.resolve("preprocessing", preprocessing, self.name)
+        parameters = {
+            "column": column,
+            **settings.model_dump(mode="json"),
+            "preprocessing": method.parameters if method else None,
+            "threads": self.protocol.threads,
+        }
+        inputs = {
+            "victim": (self.checkpoint(settings.network, victim, 0),),
+            "test": (self.dataset("test"),),
+            **(self._helper_input("preprocessing", preprocessing) if preprocessing else {}),
+        }
+        algorithms = {"preprocessing": method} if method else {}
+        return self._add(paths.measured(self.name, "cost", column), "cost", parameters, inputs, algorithms)
 
     def variant_of_role(self, kind: str, name: str) -> str:
         """The variant of a kind that a role stands for in this protocol; other names stand for themselves."""

@@ -8,8 +8,10 @@ from typing import Any
 from trigger_activation.config.schema import (
     STANDARD,
     AccuracyTable,
+    CharacteristicsTable,
     Column,
     Config,
+    CostTable,
     Experiment,
     Figure,
     Selection,
@@ -69,16 +71,21 @@ class ExperimentPlanner:
         columns = selection.columns or table.columns
         if isinstance(table, AccuracyTable):
             return self._accuracy_table(name, table, selection.rows or table.rows, columns)
-        if selection.rows:
+        if selection.rows and not isinstance(table, CharacteristicsTable):
             raise UserError(
                 f"config/experiments/{self.name}.yaml: tables.{name}.rows selects rows of a table that has no attack "
                 "rows: remove it"
             )
         if isinstance(table, TriggerTable):
             return self._trigger_table(name, table, columns)
-        obstacle = f"{name} is declared in config/tables but not implemented yet: leave it out for now"
-        layout = {"kind": table.kind, "title": table.title}
-        return self._rendered(name, "table", layout, {}, ("csv", "md"), None if table.implemented else obstacle)
+        if isinstance(table, CostTable):
+            return self._cost_table(name, table, columns)
+        if selection.columns:
+            raise UserError(
+                f"config/experiments/{self.name}.yaml: tables.{name}.columns selects columns, but the published "
+                "verdicts belong to all of them: remove it"
+            )
+        return self._characteristics_table(name, table, selection.rows or table.rows)
 
     def _accuracy_table(self, name: str, table: AccuracyTable, rows: Sequence[str], columns: Sequence[Column]) -> str:
         slot = self._slot(table.slots[0], name)
@@ -110,13 +117,11 @@ class ExperimentPlanner:
 
     def _accuracy_cell(self, slot: ProtocolArtifacts, table: AccuracyTable, attack: str, column: dict[str, Any]) -> str:
         surrogates = STANDARD if table.surrogates == "standard" else column["victim"]
-        return slot.cell(
-            CLEAN if attack == CLEAN else surrogates,
-            attack,
-            column["name"],
-            column["victim"],
-            column["preprocessing"],
-        )
+        return self._cell(slot, CLEAN if attack == CLEAN else surrogates, attack, column)
+
+    @staticmethod
+    def _cell(slot: ProtocolArtifacts, surrogates: str, attack: str, column: dict[str, Any]) -> str:
+        return slot.cell(surrogates, attack, column["name"], column["victim"], column["preprocessing"])
 
     def _trigger_table(self, name: str, table: TriggerTable, columns: Sequence[Column]) -> str:
         measured: list[str] = []
@@ -134,6 +139,39 @@ class ExperimentPlanner:
             "slots": shown,
         }
         return self._rendered(name, "table", layout, {"cells": tuple(measured)}, ("csv", "md"))
+
+    def _cost_table(self, name: str, table: CostTable, columns: Sequence[Column]) -> str:
+        costs: list[str] = []
+        shown = []
+        for letter in table.slots:
+            slot = self._slot(letter, name)
+            resolved = [self._column(slot, column) for column in columns]
+            costs += [self._cost(slot, column) for column in resolved]
+            shown.append({"protocol": self._protocol_facts(slot), "columns": resolved})
+        layout = {"kind": table.kind, "number": table.number, "title": table.title, "slots": shown}
+        return self._rendered(name, "table", layout, {"cells": tuple(costs)}, ("csv", "md"))
+
+    def _characteristics_table(self, name: str, table: CharacteristicsTable, rows: Sequence[str]) -> str:
+        """Its cells: costs and clean accuracies, the undefended ones first, then accuracies attack by attack."""
+        slot = self._slot(table.slots[0], name)
+        undefended, *resolved = [self._column(slot, column) for column in [Column(), *table.columns]]
+        costs = [self._cost(slot, column) for column in (undefended, *resolved)]
+        clean = [self._cell(slot, CLEAN, CLEAN, column) for column in (undefended, *resolved)]
+        attacked = [self._cell(slot, STANDARD, attack, column) for attack in rows for column in resolved]
+        layout = {
+            "kind": table.kind,
+            "number": table.number,
+            "title": table.title,
+            "columns": resolved,
+            "characteristics": [c.model_dump(mode="json") for c in table.characteristics],
+            "attacks": [self._attack_label(slot, attack) for attack in rows],
+            "protocol": self._protocol_facts(slot),
+        }
+        return self._rendered(name, "table", layout, {"cells": (*costs, *clean, *attacked)}, ("csv", "md"))
+
+    @staticmethod
+    def _cost(slot: ProtocolArtifacts, column: dict[str, Any]) -> str:
+        return slot.cost(column["name"], column["victim"], column["preprocessing"])
 
     def _figure(self, name: str, figure: Figure) -> str:
         measured: list[str] = []

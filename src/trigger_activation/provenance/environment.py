@@ -29,6 +29,18 @@ def code_state() -> dict[str, Any]:
     }
 
 
+@cache
+def processor_name() -> str:
+    """The processor as the system names it, for example ``Intel Xeon Processor``."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or "cpu"
+
+
 def _git(*arguments: str) -> str | None:
     try:
         command = ["git", *arguments]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from trigger_activation.tables import accuracy, trigger
+from trigger_activation.tables import accuracy, characteristics, cost, trigger
 from trigger_activation.tables.grid import Grid, render_grid
 
 KINDS: Mapping[str, Callable[[Mapping[str, Any], Sequence[dict[str, Any]]], Grid]] = {
     "accuracy": accuracy.build,
     "trigger": trigger.build,
+    "cost": cost.build,
+    "characteristics": characteristics.build,
 }
 
 

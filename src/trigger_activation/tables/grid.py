@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -38,17 +39,18 @@ MARKDOWN_SPECIALS = {character: f"\\{character}" for character in "\\|*_`<[]"}
 class Entry:
     """One printed value."""
 
-    value: float
-    decimals: int
+    value: float | str
+    """A number, or a verdict."""
+    decimals: int = 0
     deviation: float | None = None
     """Sample standard deviation over seeds."""
     mark: str = ""
     """``best``, ``second`` or nothing."""
 
     @property
-    def number(self) -> str:
-        """The value with the table's decimals."""
-        return f"{self.value:.{self.decimals}f}"
+    def text(self) -> str:
+        """The verdict, or the number with the table's decimals."""
+        return self.value if isinstance(self.value, str) else f"{self.value:.{self.decimals}f}"
 
     @property
     def spread(self) -> str | None:
@@ -113,6 +115,11 @@ def ranked(values: Sequence[float]) -> list[str]:
     distinct = sorted(set(values), reverse=True)
     marks = dict(zip(distinct, ("best", "second"), strict=False))
     return [marks.get(value, "") for value in values]
+
+
+def significant(value: float, digits: int = 3) -> Entry:
+    """A number with so many significant digits; none after the point where there are enough before it."""
+    return Entry(value, max(0, digits - 1 - math.floor(math.log10(value))) if value > 0 else digits - 1)
 
 
 def escape_latex(text: str) -> str:

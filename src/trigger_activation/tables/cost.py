@@ -1,0 +1,83 @@
+"""What defenses cost: training hours and milliseconds for a batch (paper, Table V)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trigger_activation.tables.facts import listed
+from trigger_activation.tables.grid import Entry, Grid, Header, Row, significant
+
+
+def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> Grid:
+    """The grid of the cost table: a row for each defense, a group of columns for each data set.
+
+    Args:
+        layout: the plan's layout of the table.
+        cells: slot by slot, one per defense.
+    """
+    slots = layout["slots"]
+    height = len(slots[0]["columns"])
+    by_slot = [cells[start : start + height] for start in range(0, len(cells), height)]
+    rows = [
+        Row(_label(slots, position), [entry for cell in costs for entry in _entries(cell)])
+        for position, costs in enumerate(zip(*by_slot, strict=True))
+    ]
+    return Grid(
+        number=layout["number"],
+        title=layout["title"],
+        notes=[
+            *(_measured(slot["protocol"], costs) for slot, costs in zip(slots, by_slot, strict=True)),
+            "Training hours are wall time, other trainings beside it; those of networks that purifiers consult are "
+            "not among them. Test times are of a machine that did nothing else, preprocessing included, loading of "
+            "data not.",
+        ],
+        corner="Defense",
+        headers=[
+            Header(label, slot["protocol"]["dataset"])
+            for slot, costs in zip(slots, by_slot, strict=True)
+            for label in ("training (h)", *(f"batch of {t['batch_size']} (ms)" for t in costs[0]["timings"]))
+        ],
+        rows=rows,
+        records=[
+            record
+            for slot, costs in zip(slots, by_slot, strict=True)
+            for cell in costs
+            for record in _records(slot["protocol"]["name"], cell)
+        ],
+    )
+
+
+def _label(slots: Sequence[Mapping[str, Any]], position: int) -> str:
+    """The defense's label; where slots use different variants, all of them."""
+    return " / ".join(dict.fromkeys(slot["columns"][position]["label"] for slot in slots))
+
+
+def _entries(cell: Mapping[str, Any]) -> list[Entry]:
+    hours = cell["training"]["seconds"] / 3600
+    return [significant(hours), *(significant(timing["milliseconds"]) for timing in cell["timings"])]
+
+
+def _measured(protocol: Mapping[str, Any], costs: Sequence[Mapping[str, Any]]) -> str:
+    devices = listed(list(dict.fromkeys(cell["device"] for cell in costs)))
+    counted = [timing["batches"] for cell in costs for timing in cell["timings"]]
+    fewest = f"{min(counted)} to {max(counted)}" if min(counted) < max(counted) else f"{max(counted)}"
+    network = protocol["networks"].get(costs[0]["network"], costs[0]["network"])
+    return (
+        f"{protocol['dataset']}: {network} on {devices}, {costs[0]['threads']} "
+        f"thread{'s' * (costs[0]['threads'] != 1)}, means of {fewest} batches."
+    )
+
+
+def _records(protocol: str, cell: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "protocol": protocol,
+            "defense": cell["column"],
+            "network": cell["network"],
+            "training_seconds": cell["training"]["seconds"],
+            **timing,
+            "device": cell["device"],
+        }
+        for timing in cell["timings"]
+    ]
