@@ -269,8 +269,8 @@ class CharacteristicsTable(TableBase):
         for characteristic in self.characteristics:
             if len(characteristic.published) != len(self.columns):
                 raise ValueError(
-                    f"the characteristic {characteristic.label} has {len(characteristic.published)} published verdicts for "
-                    f"{len(self.columns)} columns: list one per column"
+                    f"the characteristic {characteristic.label} has {len(characteristic.published)} published verdicts "
+                    f"for {len(self.columns)} columns: list one per column"
                 )
         if len(self.slots) != 1:
             raise ValueError("a table of characteristics shows one data set: give `slots` one entry")
