@@ -146,6 +146,8 @@ def make_tae(job: Job) -> None:
     count, batch_size = job.parameters["images"], job.parameters["batch_size"]
     images, labels = job.labelled("test", count)
     (surrogate,) = job.networks("surrogate")
+    if job.parameters.get("without_trigger"):
+        surrogate = DeployedNetwork(surrogate.network, None)
     attack = _equipped(ATTACKS, job.parameters["attack"], job)
     generator = job.generator("attack")
     crafted = []

@@ -21,7 +21,7 @@ VARIANT_FOLDERS: Mapping[str, type[schema.Variant]] = {
     "datasets": schema.DatasetVariant,
     "networks": schema.Variant,
     "paradigms": schema.Variant,
-    "attacks": schema.Variant,
+    "attacks": schema.AttackVariant,
     "preprocessing": schema.Variant,
     "helpers": schema.HelperVariant,
 }

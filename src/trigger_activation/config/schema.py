@@ -77,6 +77,13 @@ class DatasetVariant(Variant):
     image_size: PositiveInt
 
 
+class AttackVariant(Variant):
+    """An attack."""
+
+    without_trigger: bool = False
+    """Whether it is crafted on f_s(x), the surrogate without its trigger, instead of on f_s(x + tau_s)."""
+
+
 class HelperVariant(Variant):
     """A network that attacks or purifiers consult."""
 
@@ -317,7 +324,7 @@ class Config(StrictModel):
     datasets: dict[Name, DatasetVariant]
     networks: dict[Name, Variant]
     paradigms: dict[Name, Variant]
-    attacks: dict[Name, Variant]
+    attacks: dict[Name, AttackVariant]
     preprocessing: dict[Name, Variant]
     helpers: dict[Name, HelperVariant]
     protocols: dict[Name, Protocol]

@@ -86,7 +86,7 @@ class ProtocolArtifacts:
         )
 
     def tae(self, network: str, paradigm: str, attack: str) -> str:
-        """The adversarial images of one attack on the first seed's surrogate, deployed as it is."""
+        """The adversarial images of one attack on the first seed's surrogate, with its trigger unless the attack says otherwise."""
         path = paths.tae(self.name, network, paradigm, 0, attack)
         if path in self.plan.artifacts:
             return path
@@ -98,6 +98,7 @@ class ProtocolArtifacts:
             "batch_size": self.protocol.attack.batch_size,
             "images": self.protocol.evaluation.images,
             "threads": self.protocol.threads,
+            **({"without_trigger": True} if self.config.attacks[attack].without_trigger else {}),
         }
         return self._add(
             path,
