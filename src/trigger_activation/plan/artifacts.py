@@ -86,7 +86,7 @@ class ProtocolArtifacts:
         )
 
     def tae(self, network: str, paradigm: str, attack: str) -> str:
-        """The adversarial images of one attack on the first seed's surrogate, with its trigger unless the attack says otherwise."""
+        """The adversarial images of one attack on the first seed's surrogate."""
         path = paths.tae(self.name, network, paradigm, 0, attack)
         if path in self.plan.artifacts:
             return path
