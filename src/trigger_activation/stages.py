@@ -30,7 +30,7 @@ from trigger_activation.preprocessing import PREPROCESSING, Preprocessing
 from trigger_activation.registry import Registry
 from trigger_activation.storage.atomic import replacing, write_text
 from trigger_activation.storage.checkpoints import build_helper, build_network, save_checkpoint
-from trigger_activation.storage.external import read_state
+from trigger_activation.storage.external import read_external
 from trigger_activation.tables import render
 from trigger_activation.training.data import to_float
 from trigger_activation.training.loop import EpochReport, Streams, train
@@ -128,11 +128,11 @@ def _teacher(job: Job) -> torch.nn.Module | None:
 
 
 def _imported(helper: ImportedHelper, image_size: int) -> torch.nn.Module:
-    state = read_state(helper.file, helper.sha256, helper.origin)
+    content = read_external(helper.file, helper.sha256, helper.origin)
     with torch.device("meta"):
         network = helper.build(image_size)
     try:
-        network.load_state_dict(helper.converted(state, network), assign=True)
+        network.load_state_dict(helper.converted(content, network), assign=True)
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(

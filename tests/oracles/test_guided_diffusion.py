@@ -14,12 +14,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from numpy.random import RandomState
 from torch import Tensor
 
+from recorded import official_state, relative_error
 from trigger_activation.helpers._guided_diffusion import build_unet, from_official, official_shapes
 
 DATA: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data/guided_diffusion.json").read_text("utf-8"))
@@ -28,25 +27,8 @@ Record = dict[str, Any]
 State = dict[str, Tensor]
 
 
-def official_state(record: Record) -> State:
-    random = RandomState(record["seed"])
-    state = {}
-    for name in sorted(record["shapes"]):
-        values = 0.2 * random.normal(size=record["shapes"][name])
-        is_gain = values.ndim == 1 and name.endswith(".weight")
-        state[name] = torch.from_numpy((values + is_gain).astype(np.float32))
-    return state
-
-
-def relative_error(record: Record, unet: Any, state: State) -> float:
-    """The largest difference from the official outputs over the largest official output."""
-    unet.load_state_dict(state, strict=True)
-    images = 0.05 * RandomState(1000 + record["seed"]).normal(size=(4, 3, record["side"], record["side"]))
-    with torch.no_grad():
-        outputs = unet.double()(torch.from_numpy(images.astype(np.float32)).double(), torch.tensor(DATA["timesteps"]))
-    ours = outputs.sample[:, :, :: record["stride"], :: record["stride"]].flatten()
-    official = torch.tensor(record["outputs"], dtype=torch.float64)
-    return float((ours - official).abs().max() / official.abs().max())
+def made_up(record: Record) -> State:
+    return official_state(record["shapes"], record["seed"], 0.2)
 
 
 @pytest.fixture(params=DATA["networks"], ids=["two-levels", "three-levels"])
@@ -66,18 +48,18 @@ def full_size() -> Any:
 
 
 def test_outputs_are_the_official_ones(record: Record, unet: Any) -> None:
-    assert relative_error(record, unet, from_official(official_state(record), unet)) < 1e-5
+    assert relative_error(unet, from_official(made_up(record), unet), record, DATA["timesteps"]) < 1e-5
 
 
 def test_the_new_order_of_queries_keys_and_values_gives_other_outputs(record: Record, unet: Any) -> None:
     """Plain thirds, in the middle block only, are far outside the tolerance."""
-    official = official_state(record)
+    official = made_up(record)
     state = from_official(official, unet)
     for kind in ("weight", "bias"):
         for part, third in zip("qkv", official[f"middle_block.1.qkv.{kind}"].chunk(3), strict=True):
             name = f"mid_block.attentions.0.to_{part}.{kind}"
             state[name] = third.reshape(state[name].shape)
-    assert relative_error(record, unet, state) > 0.01
+    assert relative_error(unet, state, record, DATA["timesteps"]) > 0.01
 
 
 def test_small_networks_have_the_official_tensors(record: Record, unet: Any) -> None:
@@ -100,7 +82,7 @@ def test_a_state_of_full_size_loads(full_size: Any) -> None:
 
 
 def test_misfits_are_refused_in_one_sentence(record: Record, unet: Any) -> None:
-    state = official_state(record)
+    state = made_up(record)
     del state["out.0.bias"]
     state["time_embed.0.bias"] = state["time_embed.0.bias"][:-1]
     state |= {"label_emb.weight": torch.zeros(1), "later": torch.zeros(1)}
@@ -114,7 +96,7 @@ def test_misfits_are_refused_in_one_sentence(record: Record, unet: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["missing", "surplus", "of another shape"])
 def test_one_misfit_suffices(kind: str, record: Record, unet: Any) -> None:
-    state = official_state(record)
+    state = made_up(record)
     bias = state.pop("out.2.bias")
     state |= {
         "missing": {},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr
@@ -80,11 +80,15 @@ class ImportedHelper(HelperNetwork):
     """Of the file; None until somebody has compared it with its origin."""
 
     @abstractmethod
-    def converted(self, state: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-        """The file's tensors under the names and in the layout of ``network``.
+    def converted(self, content: object, network: nn.Module) -> dict[str, Tensor]:
+        """The tensors that ``network`` needs, under its names and in its layout.
+
+        Args:
+            content: what the file holds: tensors, numbers and text in mappings and lists.
+            network: from :meth:`build`.
 
         Raises:
-            ValueError: they are another network's.
+            ValueError: the file is another network's.
         """
 
 

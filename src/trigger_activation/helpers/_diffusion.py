@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trigger_activation.lazy import diffusers
+from trigger_activation.lazy import diffusers, torch
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -20,14 +20,24 @@ SCHEDULE = {
 """Linear variances, as Ho et al. 2020, guided diffusion and, made continuous, the VP-SDE have them."""
 
 
-def predicted_noise(network: nn.Module, noisy: Tensor, step: Tensor | int) -> Tensor:
+def takes_continuous_time(network: nn.Module) -> bool:
+    """Whether a network knows the process at any time t in [0, 1], as step 999 t, or only at its 1,000 whole steps.
+
+    A network of the first sort says so by an attribute ``continuous_time``, which its builder sets.
+    """
+    return getattr(network, "continuous_time", False)
+
+
+def predicted_noise(network: nn.Module, noisy: Tensor, step: Tensor | float) -> Tensor:
     """The noise n in ``sqrt(abar) z + sqrt(1 - abar) n`` that a U-Net of diffusers sees.
 
     Args:
         network: of ``diffusers``; channels beyond the third are a learned variance, which is not used.
         noisy: (B, 3, H, W), made of images z in [-1, 1].
-        step: of the process, from 0 to 999; one for all, or (B,).
+        step: of the process, from 0 to 999; one for all, or (B,). It may lie between whole steps only where
+            :func:`takes_continuous_time` says so.
     """
+    step = torch.as_tensor(step, device=noisy.device)  # Of a bare number diffusers drops the fraction.
     prediction: Tensor = network(noisy, step).sample[:, :3]
     return prediction
 

@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from trigger_activation.helpers._official import GROUPS, refuse_misfits, resampling_unet, sequences
+
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
     from torch import Tensor
-
-GROUPS = 32
-"""Groups of every group normalisation."""
 
 ENDS = {
     "time_embedding.linear_1": "time_embed.0",
@@ -65,21 +64,14 @@ def build_unet(
             have sides of 32, 16 and 8 px.
         head_channels: width of an attention head.
     """
-    from diffusers import UNet2DModel
-
-    attends = [level in attention_levels for level in range(len(multipliers))]
-    return UNet2DModel(
-        in_channels=3,
+    return resampling_unet(
+        channels,
+        multipliers,
+        blocks_per_level,
+        attention_levels,
         out_channels=6,
-        block_out_channels=tuple(channels * multiplier for multiplier in multipliers),
-        layers_per_block=blocks_per_level,
-        down_block_types=tuple("AttnDownBlock2D" if here else "ResnetDownsampleBlock2D" for here in attends),
-        up_block_types=tuple("AttnUpBlock2D" if here else "ResnetUpsampleBlock2D" for here in reversed(attends)),
-        downsample_type="resnet",
-        upsample_type="resnet",
         resnet_time_scale_shift="scale_shift",
         attention_head_dim=head_channels,
-        norm_num_groups=GROUPS,
         attn_norm_num_groups=GROUPS,  # With "scale_shift" the middle's attention has no normalisation unless told.
         norm_eps=1e-5,
         flip_sin_to_cos=True,  # cos first
@@ -96,7 +88,7 @@ def from_official(state: Mapping[str, Tensor], unet: UNet2DModel) -> dict[str, T
     Raises:
         ValueError: tensors are missing, surplus, or of other shapes than in the official network of this size.
     """
-    _refuse_misfits(state, official_shapes(unet))
+    refuse_misfits(state, official_shapes(unet))
     return {name: _converted(state[source], name, unet) for name, source in _sources(unet).items()}
 
 
@@ -124,23 +116,9 @@ def _blocks(unet: UNet2DModel) -> dict[str, str]:
         "mid_block.resnets.1": "middle_block.2",
     }
     for way, official, first in (("down", "input_blocks", 1), ("up", "output_blocks", 0)):
-        for number, sequence in enumerate(_sequences(unet, way), start=first):
+        for number, sequence in enumerate(sequences(unet, way), start=first):
             names |= {block: f"{official}.{number}.{position}" for position, block in enumerate(sequence)}
     return names
-
-
-def _sequences(unet: UNet2DModel, way: str) -> list[list[str]]:
-    """The blocks of the way down or up, grouped as the official network numbers them."""
-    sequences = []
-    for name, level in unet.get_submodule(f"{way}_blocks").named_children():
-        prefix = f"{way}_blocks.{name}"
-        kinds = ("resnets", "attentions") if hasattr(level, "attentions") else ("resnets",)
-        sequences += [[f"{prefix}.{kind}.{index}" for kind in kinds] for index in range(len(level.resnets))]
-        if getattr(level, "downsamplers", None):
-            sequences.append([f"{prefix}.downsamplers.0"])
-        if getattr(level, "upsamplers", None):
-            sequences[-1].append(f"{prefix}.upsamplers.0")
-    return sequences
 
 
 def _part(name: str) -> int | None:
@@ -161,14 +139,3 @@ def _converted(tensor: Tensor, name: str, unet: UNet2DModel) -> Tensor:
     if part is not None:
         tensor = tensor.reshape(-1, 3, unet.config.attention_head_dim, *tensor.shape[1:])[:, part].flatten(0, 1)
     return tensor.flatten(1) if tensor.ndim == 3 else tensor
-
-
-def _refuse_misfits(state: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> None:
-    misfits = {
-        "missing": shapes.keys() - state.keys(),
-        "surplus": state.keys() - shapes.keys(),
-        "of another shape": {name for name in shapes.keys() & state.keys() if tuple(state[name].shape) != shapes[name]},
-    }
-    found = [f"{len(names)} {kind} (first {min(names)})" for kind, names in misfits.items() if names]
-    if found:
-        raise ValueError(f"the tensors are not those of the official network of this size: {', '.join(found)}")

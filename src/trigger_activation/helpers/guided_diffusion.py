@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from trigger_activation.helpers import HELPERS, ImportedHelper
 from trigger_activation.helpers._guided_diffusion import build_unet, from_official
+from trigger_activation.helpers._official import named_tensors
 
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
@@ -31,6 +31,6 @@ class GuidedDiffusion(ImportedHelper):
         """The U-Net of ``diffusers`` with the official architecture."""
         return cast("nn.Module", build_unet())
 
-    def converted(self, state: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    def converted(self, content: object, network: nn.Module) -> dict[str, Tensor]:
         """Official names and layouts turned into those of ``diffusers``."""
-        return from_official(state, cast("UNet2DModel", network))
+        return from_official(named_tensors(content), cast("UNet2DModel", network))
