@@ -18,6 +18,11 @@ class ScoreSDE(ImportedHelper):
 
     origin = "vp/cifar10_ddpmpp_deep_continuous in the list of checkpoints of yang-song/score_sde_pytorch"
 
+    @property
+    def side_multiple(self) -> int:
+        """Three of its four levels halve the side."""
+        return 8
+
     def build(self, image_size: int) -> nn.Module:  # noqa: ARG002
         """The U-Net of ``diffusers`` with the official architecture, which takes continuous time."""
         return cast("nn.Module", build_unet())

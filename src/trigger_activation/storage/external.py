@@ -5,8 +5,8 @@ from __future__ import annotations
 import pickle
 import re
 from pathlib import Path
-from zipfile import is_zipfile
 from typing import Any
+from zipfile import is_zipfile
 
 import numpy as np
 import torch
