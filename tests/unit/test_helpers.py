@@ -84,7 +84,7 @@ class TestExternalFiles:
         assert "is no file of tensors alone" in refused(hash_file(external / "model.pt"))
         assert not Path("owned").exists()
 
-    @pytest.mark.parametrize("content", [[torch.zeros(1)], {"w": "text"}, {"model": {"w": torch.zeros(1)}}, 3])
+    @pytest.mark.parametrize("content", [[torch.zeros(1)], {"w": "text"}, {"model": {"w": 1}}, {0: torch.zeros(1)}, 3])
     def test_something_else_than_named_tensors_is_refused(self, content: object, external: Path) -> None:
         torch.save(content, external / "model.pt")
         assert "named tensors" in refused(hash_file(external / "model.pt"))
