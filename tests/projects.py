@@ -62,6 +62,7 @@ SMALL: Documents = {
     "preprocessing/all.yaml": {
         "nrp": {"class": "nrp", "label": "NRP", "implemented": False, "parameters": {"size": 1.5}}
     },
+    "victims/all.yaml": {"mine": {"label": "Mine", "network": "vgg-s", "file": "mine.pt", "sha256": "0" * 64}},
     "protocols/mini.yaml": {
         "title": "Miniature",
         "dataset": "digit-pairs",
@@ -89,7 +90,7 @@ SMALL: Documents = {
         "title": "Accuracy",
         "slots": ["A"],
         "rows": ["pgd", "difgsm"],
-        "columns": [*_COLUMNS, {"preprocessing": "purifier"}],
+        "columns": [*_COLUMNS, {"preprocessing": "purifier"}, {"victim": "mine"}],
         "surrogates": "standard",
         "pairs": "all",
         "clean_row": True,

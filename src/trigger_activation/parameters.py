@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, model_validator
 from pydantic_core import PydanticCustomError
 
 from trigger_activation.errors import suggest
@@ -73,6 +74,24 @@ def _parse_pixel_fraction(value: object) -> Fraction:
 
 PixelFraction = Annotated[Fraction, BeforeValidator(_parse_pixel_fraction), PlainSerializer(str)]
 """A distance in the pixel range [0, 1], exact; written ``8/255`` in config and recipes."""
+
+
+def _check_file_name(name: str) -> str:
+    if "/" in name or name in {"", ".", ".."}:
+        raise ValueError(f"{name!r} is no name of a file in results/external: give the name alone")
+    return name
+
+
+def _check_sha256(value: str) -> str:
+    if not re.fullmatch("[0-9a-f]{64}", value):
+        raise ValueError(f"{value!r} is no sha256: give the 64 digits that `sha256sum` prints, or null to be told them")
+    return value
+
+
+ExternalFile = Annotated[str, AfterValidator(_check_file_name)]
+"""A file that the user puts under ``results/external``."""
+Sha256 = Annotated[str, AfterValidator(_check_sha256)]
+"""Of a file, in lower-case hexadecimal digits."""
 
 
 def grey_levels(fraction: Fraction | str) -> str:

@@ -30,7 +30,7 @@ from trigger_activation.preprocessing import PREPROCESSING, Preprocessing
 from trigger_activation.registry import Registry
 from trigger_activation.storage.atomic import replacing, write_text
 from trigger_activation.storage.checkpoints import build_helper, build_network, save_checkpoint
-from trigger_activation.storage.external import read_external
+from trigger_activation.storage.external import read_external, read_network
 from trigger_activation.tables import render
 from trigger_activation.training.data import to_float
 from trigger_activation.training.loop import EpochReport, Streams, train
@@ -90,6 +90,16 @@ def _training_accuracy(
         predicted = accuracy.predict(DeployedNetwork(network, tau), images, 500)
         checks[name] = 100 * float((predicted == labels).float().mean())
     return checks
+
+
+def make_imported(job: Job) -> None:
+    """Make a checkpoint of a network that was trained elsewhere."""
+    given = job.parameters
+    description = {key: given[key] for key in ("network", "image_size", "classes")}
+    network, trigger = read_network(given["file"], given["sha256"], description)
+    job.begin_writing()
+    save_checkpoint(Path(job.spec.path), network, trigger, description)
+    job.publish_record({"trigger": trigger is not None})
 
 
 def make_helper(job: Job) -> None:
@@ -259,7 +269,7 @@ def make_cell(job: Job) -> None:
         predicted.append(accuracy.predict_each(victims, _as_victims_see(images, record.path, job)))
     # (S, seeds x T, N) -> (seeds, T, S, N)
     classes = torch.stack(predicted).cpu().numpy()
-    classes = classes.reshape(len(predicted), len(given["seeds"]), len(given["networks"]), -1).transpose(1, 2, 0, 3)
+    classes = classes.reshape(len(predicted), len(given["seeds"]), -1, len(labels)).transpose(1, 2, 0, 3)
     job.publish_by_product({"classes": classes.astype(np.uint16)})
     job.publish_json(_cell_content(job, classes == labels.cpu().numpy()))
 
@@ -276,19 +286,20 @@ def _as_victims_see(images: torch.Tensor, path: str, job: Job) -> Iterator[torch
 
 def _cell_content(job: Job, correct: np.ndarray[Any, np.dtype[np.bool_]]) -> dict[str, Any]:
     given = job.parameters
-    networks = given["networks"]
-    clean = given["surrogates"] == "clean"
+    surrogates = [] if given["surrogates"] == "clean" else given["networks"]
+    victims = given.get("victims", given["networks"])
     stream = seeds.numpy_generator(job.spec.inputs["test"][0].path, "bootstrap")
     weights = accuracy.bootstrap_weights(correct.shape[-1], given["bootstrap"], stream)
     pairs = {"all": accuracy.all_pairs(*correct.shape[1:3])}
-    if not clean and len(networks) > 1:
-        pairs["off_diagonal"] = accuracy.off_diagonal(networks, networks)
+    off_diagonal = accuracy.off_diagonal(victims, surrogates)
+    if off_diagonal.any():
+        pairs["off_diagonal"] = off_diagonal
     return {
         "surrogate_paradigm": given["surrogates"],
         "attack": given["attack"],
         "column": given["column"],
-        "victims": networks,
-        "surrogates": [] if clean else networks,
+        "victims": victims,
+        "surrogates": surrogates,
         "seeds": given["seeds"],
         "images": correct.shape[-1],
         "correct": correct.sum(axis=-1).tolist(),
@@ -436,6 +447,7 @@ def _save_figure(figure: Any, path: Path) -> None:
 STAGES: Mapping[str, Callable[[Job], None]] = {
     "dataset": make_dataset,
     "checkpoint": make_checkpoint,
+    "imported": make_imported,
     "helper": make_helper,
     "tae": make_tae,
     "purified": make_purified,

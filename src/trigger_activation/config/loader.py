@@ -17,15 +17,16 @@ from trigger_activation.errors import UserError, suggest
 
 M = TypeVar("M")
 
-VARIANT_FOLDERS: Mapping[str, type[schema.Variant]] = {
+ENTRY_FOLDERS: Mapping[str, type[schema.Declared]] = {
     "datasets": schema.DatasetVariant,
     "networks": schema.Variant,
     "paradigms": schema.Variant,
     "attacks": schema.AttackVariant,
     "preprocessing": schema.Variant,
     "helpers": schema.HelperVariant,
+    "victims": schema.Victim,
 }
-"""Folders whose files map names to variants; a variant may stand in any file of its folder."""
+"""Folders whose files map names to entries; an entry may stand in any file of its folder."""
 
 DOCUMENT_FOLDERS: Mapping[str, Any] = {
     "protocols": schema.Protocol,
@@ -93,8 +94,8 @@ def load_config(root: Path, experiment: str | None = None) -> Config:
     """
     settings = validate(schema.Settings, read_yaml(root / "config.yaml"), str(root / "config.yaml"))
     content: dict[str, Any] = {"experiment": experiment or settings.experiment}
-    for folder, model in VARIANT_FOLDERS.items():
-        content[folder] = dict(_variants(root / folder, model))
+    for folder, model in ENTRY_FOLDERS.items():
+        content[folder] = dict(_entries(root / folder, model))
     for folder, document_model in DOCUMENT_FOLDERS.items():
         content[folder] = {
             name: validate(document_model, document, str(root / folder / f"{name}.yaml"))
@@ -129,7 +130,7 @@ def _completed(name: str, documents: dict[str, dict[str, Any]], folder: Path) ->
     return {**documents[parent], **document}
 
 
-def _variants(folder: Path, model: type[schema.Variant]) -> Iterator[tuple[str, schema.Variant]]:
+def _entries(folder: Path, model: type[schema.Declared]) -> Iterator[tuple[str, schema.Declared]]:
     origin: dict[str, Path] = {}
     for path in _files(folder):
         for name, entry in read_yaml(path).items():
@@ -181,6 +182,7 @@ def check_names(config: Config, root: Path) -> None:
     """
     _require(config.experiment, config.experiments, root / "config.yaml", "experiment", "experiment")
     _check_reserved(config)
+    _check_victims(config)
     for name in config.tables.keys() & config.figures.keys():
         raise UserError(f"{root / 'figures' / name}.yaml has the name of a table: rename one of them")
     for name, protocol in config.protocols.items():
@@ -189,8 +191,9 @@ def check_names(config: Config, root: Path) -> None:
         _check_table(config, table, root / "tables" / f"{name}.yaml")
     for name, figure in config.figures.items():
         for paradigm in figure.paradigms:
-            known = _with_roles(config, config.paradigms)
-            _require(paradigm, known, root / "figures" / f"{name}.yaml", "paradigms", "paradigm or role")
+            file, known = root / "figures" / f"{name}.yaml", _with_roles(config, config.paradigms)
+            _refuse_imported(config, paradigm, file, "paradigms")
+            _require(paradigm, known, file, "paradigms", "paradigm or role")
     for name, experiment in config.experiments.items():
         _check_experiment(config, experiment, root / "experiments" / f"{name}.yaml")
 
@@ -199,6 +202,7 @@ RESERVED: Mapping[str, set[str]] = {
     "attacks": {"clean"},
     "paradigms": {"none", "clean", "measured"},
     "preprocessing": {"none"},
+    "victims": {"none"},
 }
 """Names that paths of cells use for something else."""
 
@@ -210,6 +214,25 @@ def _check_reserved(config: Config) -> None:
             raise UserError(
                 f"{file}: the name {name!r} stands for something else in the paths of cells: choose another"
             )
+
+
+def _check_victims(config: Config) -> None:
+    """A column's ``victim`` means one thing: no imported victim has the name of something else that columns show."""
+    roles = {role for protocol in config.protocols.values() for role in protocol.roles}
+    for name, victim in config.victims.items():
+        if name in {*config.paradigms, *config.preprocessing, *roles}:
+            raise UserError(
+                f"{victim.file}: {name} is the name of a paradigm, a preprocessing or a role already: choose another"
+            )
+        _require(victim.network, config.networks, Path(victim.file), f"{name}.network", "network")
+
+
+def _refuse_imported(config: Config, name: str, file: Path, key: str) -> None:
+    if name in config.victims:
+        raise UserError(
+            f"{file}: {key} names {name} of config/victims, but only accuracy tables with `surrogates: standard` can "
+            "show a network that was trained elsewhere: leave it out here"
+        )
 
 
 def _require(name: str, known: Iterable[str], file: Path, key: str, kind: str) -> None:
@@ -240,12 +263,15 @@ def _check_table(config: Config, table: schema.Table, file: Path) -> None:
     if isinstance(table, schema.AccuracyTable | schema.CharacteristicsTable):
         for row in table.rows:
             _require(row, config.attacks, file, "rows", "attack")
-    _check_columns(config, table.columns, file)
+    _check_columns(config, table, table.columns, file)
 
 
-def _check_columns(config: Config, columns: Iterable[schema.Column], file: Path) -> None:
+def _check_columns(config: Config, table: schema.Table, columns: Iterable[schema.Column], file: Path) -> None:
+    victims = {*_with_roles(config, config.paradigms), *config.victims}
     for column in columns:
-        _require(column.victim, _with_roles(config, config.paradigms), file, "columns.victim", "paradigm or role")
+        if not isinstance(table, schema.AccuracyTable) or table.surrogates != "standard":
+            _refuse_imported(config, column.victim, file, "columns.victim")
+        _require(column.victim, victims, file, "columns.victim", "paradigm, role or victim")
         if column.preprocessing is not None:
             known = _with_roles(config, config.preprocessing)
             _require(column.preprocessing, known, file, "columns.preprocessing", "preprocessing or role")
@@ -274,4 +300,4 @@ def _check_experiment(config: Config, experiment: schema.Experiment, file: Path)
             raise UserError(f"{file}: tables.{name}.slots: this table shows one data set: give one entry")
         for row in selection.rows or []:
             _require(row, config.attacks, file, f"tables.{name}.rows", "attack")
-        _check_columns(config, selection.columns or [], file)
+        _check_columns(config, config.tables[name], selection.columns or [], file)

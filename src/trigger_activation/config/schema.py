@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, JsonValue, PositiveInt, PrivateAttr, model_validator
 
-from trigger_activation.parameters import PixelFraction, StrictModel
+from trigger_activation.parameters import ExternalFile, PixelFraction, Sha256, StrictModel
 from trigger_activation.training.settings import TrainingSettings
 
 SLUG = r"[a-z0-9-]+(?:_[a-z0-9-]+)*(?:\.[0-9]+)?"
@@ -49,14 +49,10 @@ class Settings(StrictModel):
     """Make every artifact, even where a cell or a table is there already."""
 
 
-class Variant(StrictModel):
-    """A named choice of parameters for a registered class."""
+class Declared(StrictModel):
+    """A named entry in one of the files of a folder."""
 
-    class_: str = Field(alias="class")
     label: str
-    parameters: VariantParameters = {}
-    implemented: bool = True
-    """False: declared so that the plan is complete, refused when an artifact that needs it is asked for."""
     _file: str = PrivateAttr("config")
 
     @property
@@ -65,9 +61,18 @@ class Variant(StrictModel):
         return self._file
 
     def declared_in(self, file: str) -> Self:
-        """Remember the file that declares the variant."""
+        """Remember the file that declares it."""
         self._file = file
         return self
+
+
+class Variant(Declared):
+    """A named choice of parameters for a registered class."""
+
+    class_: str = Field(alias="class")
+    parameters: VariantParameters = {}
+    implemented: bool = True
+    """False: declared so that the plan is complete, refused when an artifact that needs it is asked for."""
 
 
 class DatasetVariant(Variant):
@@ -89,6 +94,15 @@ class HelperVariant(Variant):
 
     substitute: bool = False
     """Whether it stands in for the network that the paper used; tables say so."""
+
+
+class Victim(Declared):
+    """A network that was trained elsewhere, to be shown as one more column."""
+
+    network: str
+    checkpoint: ExternalFile = Field(alias="file")
+    sha256: Sha256 | None
+    """Of the checkpoint; None until it is known."""
 
 
 class AttackSettings(StrictModel):
@@ -177,12 +191,12 @@ class Protocol(StrictModel):
 
 
 class Column(StrictModel):
-    """A table column: a victim paradigm, or a preprocessing in front of the undefended victim."""
+    """A table column: a victim paradigm or imported victim, or a preprocessing in front of the undefended victim."""
 
     victim: str = STANDARD
     preprocessing: str | None = None
     label: str | None = None
-    """The variant's own, unless given."""
+    """The victim's or preprocessing's own, unless given."""
     group: str = ""
     """A heading that adjacent columns share."""
 
@@ -327,6 +341,7 @@ class Config(StrictModel):
     attacks: dict[Name, AttackVariant]
     preprocessing: dict[Name, Variant]
     helpers: dict[Name, HelperVariant]
+    victims: dict[Name, Victim]
     protocols: dict[Name, Protocol]
     tables: dict[Name, Table]
     figures: dict[Name, Figure]

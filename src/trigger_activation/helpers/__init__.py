@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import AfterValidator, Field, PrivateAttr
+from pydantic import PrivateAttr
 
-from trigger_activation.parameters import Parameters
+from trigger_activation.parameters import ExternalFile, Parameters, Sha256
 from trigger_activation.registry import Registry
 
 if TYPE_CHECKING:
@@ -62,12 +62,6 @@ class TrainedHelper(HelperNetwork):
         """
 
 
-def _check_file_name(name: str) -> str:
-    if "/" in name or name in {"", ".", ".."}:
-        raise ValueError(f"{name!r} is no name of a file in results/external: give the name alone")
-    return name
-
-
 class ImportedHelper(HelperNetwork):
     """A helper that others trained: a file that the user puts under results/external."""
 
@@ -75,8 +69,8 @@ class ImportedHelper(HelperNetwork):
     origin: ClassVar[str]
     """Where such a file comes from, for messages."""
 
-    file: Annotated[str, AfterValidator(_check_file_name)]
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
+    file: ExternalFile
+    sha256: Sha256 | None
     """Of the file; None until somebody has compared it with its origin."""
 
     @abstractmethod

@@ -19,6 +19,7 @@ CLEAN = "clean"
 STAGE_VERSIONS = {
     "dataset": 1,
     "checkpoint": 1,
+    "imported": 1,
     "helper": 1,
     "tae": 1,
     "purified": 1,
@@ -59,13 +60,15 @@ class ProtocolArtifacts:
         return self._add(path, "dataset", parameters, {}, {"source": source})
 
     def checkpoint(self, network: str, paradigm: str, seed: int) -> str:
-        """A trained network."""
+        """A network trained here, or the one that ``config/victims`` declares under the name of the paradigm."""
         path = paths.checkpoint(self.name, network, paradigm, seed)
         if path in self.plan.artifacts:
             return path
+        if paradigm in self.config.victims:
+            return self._imported(path, paradigm)
         declared = self.config.datasets[self.protocol.dataset]
         architecture = self.variants.resolve("networks", network)
-        self._refuse_small_images(network)
+        self._refuse_small_images(network, f"config/protocols/{self.name}.yaml: networks")
         training = self.variants.resolve("paradigms", paradigm, self.name)
         parameters = {
             "network": architecture.parameters,
@@ -84,6 +87,26 @@ class ProtocolArtifacts:
             {"train": (self.dataset("train"),)},
             {"network": architecture, "paradigm": training},
         )
+
+    def _imported(self, path: str, victim: str) -> str:
+        declared, dataset = self.config.victims[victim], self.config.datasets[self.protocol.dataset]
+        self.variants.used.add(("victims", victim))
+        self._refuse_small_images(declared.network, f"{declared.file}: {victim}.network")
+        architecture = self.variants.resolve("networks", declared.network)
+        parameters = {
+            "network": architecture.parameters,
+            "file": declared.checkpoint,
+            "sha256": declared.sha256,
+            "classes": dataset.classes,
+            "image_size": dataset.image_size,
+        }
+        return self._add(path, "imported", parameters, {}, {"network": architecture})
+
+    def networks_and_seeds(self, victim: str) -> tuple[list[str], list[int]]:
+        """Of a column's victims: the protocol's, or the one network that was trained elsewhere."""
+        if victim in self.config.victims:
+            return [self.config.victims[victim].network], [0]
+        return self.protocol.networks, list(self.protocol.seeds.of(victim))
 
     def tae(self, network: str, paradigm: str, attack: str) -> str:
         """The adversarial images of one attack on the first seed's surrogate."""
@@ -174,7 +197,7 @@ class ProtocolArtifacts:
         if preprocessing is not None and not stored:
             cheap = self.variants.resolve("preprocessing", preprocessing, self.name)
         evaluation = self.protocol.evaluation
-        seeds = list(self.protocol.seeds.of(victim))
+        networks, seeds = self.networks_and_seeds(victim)
         parameters = {
             "surrogates": surrogates,
             "attack": attack,
@@ -187,10 +210,10 @@ class ProtocolArtifacts:
             "bootstrap": evaluation.bootstrap,
             "threads": self.protocol.threads,
         }
+        if networks != self.protocol.networks:
+            parameters["victims"] = networks
         inputs = {
-            "victims": tuple(
-                self.checkpoint(network, victim, seed) for seed in seeds for network in self.protocol.networks
-            ),
+            "victims": tuple(self.checkpoint(network, victim, seed) for seed in seeds for network in networks),
             "images": self._image_sets(surrogates, attack, preprocessing if stored else None),
             "test": (self.dataset("test"),),
         }
@@ -300,14 +323,14 @@ class ProtocolArtifacts:
             sets.append(tae)
         return tuple(sets)
 
-    def _refuse_small_images(self, network: str) -> None:
+    def _refuse_small_images(self, network: str, asker: str) -> None:
         variant = self.config.networks[network]
         size = self.config.datasets[self.protocol.dataset].image_size
         smallest = NETWORKS[variant.class_].smallest_image if variant.implemented else 0
         if size < smallest:
             raise UserError(
-                f"config/protocols/{self.name}.yaml: networks: {network} needs images of at least {smallest} px, "
-                f"but {self.protocol.dataset} has {size} px: choose another network"
+                f"{asker}: {network} needs images of at least {smallest} px, but {self.protocol.dataset} has {size} "
+                "px: choose another network"
             )
 
     def _refuse_odd_images(self, helper: str, side_multiple: int) -> None:

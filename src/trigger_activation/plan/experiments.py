@@ -187,7 +187,8 @@ class ExperimentPlanner:
         return self._rendered(name, "figure", layout, {"cells": tuple(measured)}, ("png", "md"))
 
     def _column(self, slot: ProtocolArtifacts, column: Column) -> dict[str, Any]:
-        victim = slot.variant_of_role("paradigms", column.victim)
+        imported = self.config.victims.get(column.victim)
+        victim = column.victim if imported else slot.variant_of_role("paradigms", column.victim)
         preprocessing = column.preprocessing and slot.variant_of_role("preprocessing", column.preprocessing)
         name = preprocessing or (victim if victim != STANDARD else "none")
         return {
@@ -196,7 +197,8 @@ class ExperimentPlanner:
             "preprocessing": preprocessing,
             "label": column.label or self._column_label(slot, victim, preprocessing),
             "group": column.group,
-            "seeds": len(slot.protocol.seeds.of(victim)),
+            "seeds": len(slot.networks_and_seeds(victim)[1]),
+            **({"network": self.config.networks[imported.network].label} if imported else {}),
         }
 
     def _decimals(self, table: Table) -> int:
@@ -206,7 +208,7 @@ class ExperimentPlanner:
     def _column_label(self, slot: ProtocolArtifacts, victim: str, preprocessing: str | None) -> str:
         if preprocessing:
             return self._marked_label(slot, "preprocessing", preprocessing)
-        return self.config.paradigms[victim].label
+        return (self.config.victims.get(victim) or self.config.paradigms[victim]).label
 
     def _attack_label(self, slot: ProtocolArtifacts, attack: str) -> str:
         if attack == CLEAN:

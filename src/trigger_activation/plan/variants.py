@@ -99,12 +99,12 @@ class Variants:
         return {**shared, **given}
 
     def check_all_used(self) -> None:
-        """Every declared variant and override takes part in some experiment.
+        """Every declared variant, victim and override takes part in some experiment.
 
         Raises:
             UserError: naming the first that does not.
         """
-        for kind in REGISTRIES:
+        for kind in (*REGISTRIES, "victims"):
             for name in getattr(self.config, kind):
                 if (kind, name) not in self.used:
                     raise UserError(

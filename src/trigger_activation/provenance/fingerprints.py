@@ -35,6 +35,7 @@ SHARED: Mapping[str, tuple[str, ...]] = {
         "networks/_small.py",
         "storage/checkpoints.py",
     ),
+    "imported": ("storage/checkpoints.py", "storage/external.py"),
     "helper": ("seeds.py", "storage/checkpoints.py", "storage/external.py"),
     "tae": ("seeds.py", "attacks/_engine.py", "networks/_deployed.py", "networks/_modes.py", "networks/_folding.py"),
     "cell": ("seeds.py", "evaluation/accuracy.py", "networks/_deployed.py"),

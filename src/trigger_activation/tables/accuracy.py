@@ -8,7 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from trigger_activation.tables.facts import changed_parameters, data_and_networks, seeds_used, substitutes, threat_model
+from trigger_activation.tables.facts import (
+    changed_parameters,
+    data_and_networks,
+    seeds_used,
+    substitutes,
+    threat_model,
+    trained_elsewhere,
+)
 from trigger_activation.tables.grid import Entry, Grid, Header, Row, ranked
 
 CLEAN = "clean"
@@ -82,6 +89,7 @@ def _notes(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> list[s
         threat_model(layout["protocol"], cells[0]["images"]),
         *changed_parameters(layout["changes"]),
         *substitutes(layout["substitutes"]),
+        *trained_elsewhere(layout["columns"]),
         f"Accuracy in percent, the mean over {PAIRS[layout['pairs']]}; {SURROGATES[layout['surrogates']]}.",
         seeds_used(counts),
         f"Resampling the images moves a cell by up to ±{max(halves):.1f} points (95 %).",

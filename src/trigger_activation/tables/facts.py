@@ -20,6 +20,15 @@ def data_and_networks(protocol: Mapping[str, Any]) -> str:
     return f"{protocol['dataset']}; networks {listed(list(protocol['networks'].values()))}."
 
 
+def trained_elsewhere(columns: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One sentence for each column whose victim is a single imported network."""
+    return [
+        f"{column['group']} {column['label']} is a single {column['network']} that was trained elsewhere.".lstrip()
+        for column in columns
+        if "network" in column
+    ]
+
+
 def threat_model(protocol: Mapping[str, Any], images: int) -> str:
     """Budget, iterations, and how many images were evaluated."""
     return (
