@@ -12,6 +12,8 @@ from typing import Any
 
 import pandas as pd
 
+from trigger_activation.provenance.environment import processor_name
+
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
     """A parser with the option that every benchmark has."""
@@ -25,14 +27,5 @@ def report(rows: list[dict[str, Any]], file: Path | None) -> None:
     for _, table in groupby(rows, key=list):
         print(pd.DataFrame(list(table)).to_string(index=False), end="\n\n")
     if file is not None:
-        machine = {"processor": processor(), "cores": os.cpu_count(), "python": platform.python_version()}
+        machine = {"processor": processor_name(), "cores": os.cpu_count(), "python": platform.python_version()}
         file.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
-
-
-def processor() -> str:
-    """The processor's name, where the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
