@@ -17,6 +17,9 @@ from trigger_activation.provenance import fingerprints
 from trigger_activation.provenance.freshness import Freshness
 from trigger_activation.provenance.record import Record, hash_file, read_content, read_record
 
+RENDERED = ("table", "figure", "comparison", "audit")
+"""Kinds that are made of cells alone, one for each target."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status."""
@@ -76,7 +79,7 @@ def show_plan(options: argparse.Namespace) -> int:
         return 0
     per_target = {name: _counts(plan.upstream([path])) for name, path in targets.items()}
     per_target["all"] = _counts(plan.of_experiment(options.experiment))
-    kinds = [kind for kind in per_target["all"] if kind not in {"table", "figure"}]
+    kinds = [kind for kind in per_target["all"] if kind not in RENDERED]
     print(f"{options.experiment:<12}" + "".join(f"{kind:>12}" for kind in kinds))
     for name, counts in per_target.items():
         print(f"{name:<12}" + "".join(f"{counts[kind] or '-':>12}" for kind in kinds))

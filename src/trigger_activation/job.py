@@ -28,6 +28,7 @@ from trigger_activation.provenance.record import (
 )
 from trigger_activation.spec import InputReference, Spec
 from trigger_activation.storage.arrays import load_arrays, save_arrays
+from trigger_activation.storage.atomic import write_text
 from trigger_activation.storage.checkpoints import load_checkpoint, load_helper
 
 IN_GIT = ("paper_tables/", "results/cells/")
@@ -104,6 +105,22 @@ class Job:
         """The contents of JSON inputs."""
         return [read_content(record.path) for record in self.records(role)]
 
+    def published(self, file: str) -> str:
+        """The text of a file of published numbers.
+
+        Raises:
+            UserError: it is not the one that the plan saw.
+        """
+        path = Path("config/published") / file
+        if not path.exists() or hash_file(path) != self.parameters["published"][file]:
+            raise UserError(f"{path} was changed after this job was planned: start the run again")
+        return path.read_text(encoding="utf-8")
+
+    @property
+    def files(self) -> list[str]:
+        """The files that the job writes."""
+        return [self.spec.path, *self.spec.companions]
+
     def publish_arrays(self, arrays: Mapping[str, NDArray[Any]], checks: dict[str, Any]) -> None:
         """Write the artifact as arrays, then its record."""
         self.begin_writing()
@@ -113,6 +130,13 @@ class Job:
     def publish_json(self, content: dict[str, Any]) -> None:
         """Write a JSON artifact with its record inside."""
         write_json_artifact(Path(self.spec.path), content, self._record(self.spec.path, {}))
+
+    def publish_texts(self, texts: Mapping[str, str]) -> None:
+        """Write the artifact's files as texts, by file name, then its record."""
+        self.begin_writing()
+        for path in map(Path, self.files):
+            write_text(path, texts[path.name])
+        self.publish_record({})
 
     def publish_by_product(self, arrays: Mapping[str, NDArray[np.integer[Any]]]) -> None:
         """Write the artifact's by-product as arrays, with a record of its own."""
@@ -128,7 +152,7 @@ class Job:
 
     def publish_record(self, checks: dict[str, Any]) -> None:
         """Write the sidecar of files that have been written."""
-        files = {path: file_record(Path(path)) for path in [self.spec.path, *self.spec.companions]}
+        files = {path: file_record(Path(path)) for path in self.files}
         write_record(self._record(self.spec.path, checks).model_copy(update={"files": files}))
 
     def _record(self, path: str, checks: dict[str, Any]) -> Record:

@@ -27,6 +27,10 @@ from trigger_activation.job import Job
 from trigger_activation.lazy import functional
 from trigger_activation.networks._deployed import DeployedNetwork
 from trigger_activation.preprocessing import PREPROCESSING, Preprocessing
+from trigger_activation.published.audit import audit
+from trigger_activation.published.comparison import compare
+from trigger_activation.published.numbers import parse
+from trigger_activation.published.render import render_audit, render_comparison
 from trigger_activation.registry import Registry
 from trigger_activation.storage.atomic import replacing, write_text
 from trigger_activation.storage.checkpoints import build_helper, build_network, save_checkpoint
@@ -417,17 +421,26 @@ def _after(
 def make_table(job: Job) -> None:
     """Render a table as LaTeX, CSV and Markdown."""
     rendered = render(job.parameters, job.cells())
-    job.begin_writing()
-    for path in [job.spec.path, *job.spec.companions]:
-        write_text(Path(path), rendered[Path(path).suffix])
-    job.publish_record({})
+    job.publish_texts({Path(path).name: rendered[Path(path).suffix] for path in job.files})
+
+
+def make_comparison(job: Job) -> None:
+    """Render the run beside the published numbers."""
+    layouts = job.parameters["tables"]
+    cells = {table["name"]: job.cells(table["name"]) for table in layouts}
+    job.publish_texts(render_comparison(compare(parse(job.published("published.csv")), layouts, cells)))
+
+
+def make_audit(job: Job) -> None:
+    """Render the audit of the published numbers."""
+    job.publish_texts(render_audit(audit(parse(job.published("published.csv")), job.published("table6.csv"))))
 
 
 def make_figure(job: Job) -> None:
     """Draw a figure as PDF and PNG, its caption as Markdown."""
     figure, caption = draw(job.parameters, job.cells())
     job.begin_writing()
-    for path in [job.spec.path, *job.spec.companions]:
+    for path in job.files:
         if path.endswith(".md"):
             write_text(Path(path), caption)
         else:
@@ -457,5 +470,7 @@ STAGES: Mapping[str, Callable[[Job], None]] = {
     "cost": make_cost,
     "table": make_table,
     "figure": make_figure,
+    "comparison": make_comparison,
+    "audit": make_audit,
 }
 """Kind of artifact -> the function that makes it."""

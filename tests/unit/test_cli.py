@@ -40,7 +40,7 @@ class TestPlanOfThePaper:
     def test_counts_are_printed_per_table(self, capsys: Captured) -> None:
         printed = lines(capsys, "plan", "paper")
         header = printed[0].split()
-        rows = {line.split()[0]: dict(zip(header[1:], line.split()[1:], strict=True)) for line in printed[1:15]}
+        rows = {line.split()[0]: dict(zip(header[1:], line.split()[1:], strict=True)) for line in printed[1:17]}
         assert header[0] == "paper"
         assert {kind: rows["all"][kind] for kind in ("checkpoint", "tae", "purified", "cell")} == {
             "checkpoint": "162",

@@ -331,12 +331,13 @@ class TestMerkleTree:
         named = {
             path for path in shipped_plan().artifacts if re.search(rf"/{attack}(\.npz|__[^/]+\.npz|/[^/]+)$", path)
         }
-        showing = {
-            path
-            for path, artifact in shipped_plan().artifacts.items()
-            if attack in {row["attack"] for row in artifact.parameters.get("rows", ())}
-        }
+        showing = {path for path, artifact in shipped_plan().artifacts.items() if attack in self.rows(artifact)}
         return named | showing
+
+    def rows(self, artifact: Artifact) -> set[str]:
+        """The attacks that a table or comparison shows."""
+        compared = [table["layout"] for table in artifact.parameters.get("tables", ())]
+        return {row["attack"] for layout in (artifact.parameters, *compared) for row in layout.get("rows", ())}
 
     def kinds(self, paths: set[str]) -> set[str]:
         return {shipped_plan()[path].kind for path in paths}
@@ -348,7 +349,7 @@ class TestMerkleTree:
         project.replace("attacks/gradient.yaml", "step_size: 2/255", "step_size: 3/255")
         changed = self.changed(project.plan())
         assert changed == self.of_attack("pgd")
-        assert self.kinds(changed) == {"tae", "purified", "cell", "table"}
+        assert self.kinds(changed) == {"tae", "purified", "cell", "table", "comparison"}
 
     def test_a_version_of_an_attack(self, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(ATTACKS["difgsm"], "version", ATTACKS["difgsm"].version + 1)
@@ -377,7 +378,7 @@ class TestMerkleTree:
 
     def shows(self, path: str, protocol: str) -> bool:
         artifact = shipped_plan()[path]
-        return artifact.kind in {"table", "figure"} and any(
+        return artifact.kind in {"table", "figure", "comparison"} and any(
             parent.startswith(f"results/cells/{protocol}/") for parent in artifact.input_paths
         )
 
@@ -396,7 +397,7 @@ class TestMerkleTree:
         kept = [a for a in shipped_plan().artifacts.values() if a.kind in {"checkpoint", "tae", "dataset"}]
         assert all(plan[artifact.path].recipe == artifact.recipe for artifact in kept)
 
-    def test_captions_and_labels_reach_tables_and_figures_only(self, project: Project) -> None:
+    def test_captions_and_labels_reach_what_is_rendered_only(self, project: Project) -> None:
         project.replace("tables/table1.yaml", "title: Accuracy", "title: Precision")
         project.replace("tables/table1.yaml", "label: 64/255", "label: strongest")
         project.replace("paradigms/baselines.yaml", "label: AT", "label: PGD-AT")
@@ -404,11 +405,12 @@ class TestMerkleTree:
         project.replace("datasets/embedded.yaml", "label: Fashion", "label: Mode")
         project.replace("preprocessing/filters.yaml", "label: JPEG 50", "label: JPEG")
         project.replace("experiments/demo.yaml", "decimals: 1", "decimals: 2")
-        assert self.kinds(self.changed(project.plan())) == {"table", "figure"}
+        assert self.kinds(self.changed(project.plan())) == {"table", "figure", "comparison"}
 
     def test_the_label_of_an_attack_reaches_the_tables_that_show_it(self, project: Project) -> None:
         project.replace("attacks/gradient.yaml", "label: GRA", "label: Gra")
-        shown = {f"paper_tables/{experiment}/table4.tex" for experiment in ("paper", "demo", "smoke")}
+        experiments, files = ("paper", "demo", "smoke"), ("table4.tex", "comparison.md")
+        shown = {f"paper_tables/{experiment}/{file}" for experiment in experiments for file in files}
         assert self.changed(project.plan()) == shown
 
     def test_titles_of_protocols_and_experiments_reach_nothing(self, project: Project) -> None:

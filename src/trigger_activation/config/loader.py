@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -101,6 +102,9 @@ def load_config(root: Path, experiment: str | None = None) -> Config:
             name: validate(document_model, document, str(root / folder / f"{name}.yaml"))
             for name, document in _documents(root / folder).items()
         }
+    content["published"] = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(root.glob("published/*.csv"))
+    }
     config = validate(Config, content, str(root))
     check_names(config, root)
     return config
@@ -185,6 +189,8 @@ def check_names(config: Config, root: Path) -> None:
     _check_victims(config)
     for name in config.tables.keys() & config.figures.keys():
         raise UserError(f"{root / 'figures' / name}.yaml has the name of a table: rename one of them")
+    for name in REPORT_NAMES & {*config.tables, *config.figures}:
+        raise UserError(f"{root}: a table or figure has the name {name}, which reports use: rename it")
     for name, protocol in config.protocols.items():
         _check_protocol(config, protocol, root / "protocols" / f"{name}.yaml")
     for name, table in config.tables.items():
@@ -197,6 +203,9 @@ def check_names(config: Config, root: Path) -> None:
     for name, experiment in config.experiments.items():
         _check_experiment(config, experiment, root / "experiments" / f"{name}.yaml")
 
+
+REPORT_NAMES = {"comparison", "claims", "audit"}
+"""Files in ``paper_tables`` that are neither tables nor figures."""
 
 RESERVED: Mapping[str, set[str]] = {
     "attacks": {"clean"},

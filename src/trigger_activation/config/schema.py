@@ -37,6 +37,8 @@ def _check_distinct(values: list[T]) -> list[T]:
 Distinct = Annotated[list[T], Field(min_length=1), AfterValidator(_check_distinct)]
 """A list of at least one value, no two alike."""
 Slot = Literal["A", "B", "C"]
+Report = Literal["comparison", "audit"]
+"""The run beside the published numbers, and these numbers' own arithmetic."""
 Decimals = Annotated[int, Field(ge=0, le=4)]
 VariantParameters = dict[str, JsonValue]
 
@@ -321,7 +323,7 @@ class Selection(StrictModel):
 
 
 class Experiment(StrictModel):
-    """A choice of protocols for the slots, and of tables and figures."""
+    """A choice of protocols for the slots, and of tables, figures and reports."""
 
     title: str
     slots: dict[Slot, str]
@@ -329,6 +331,7 @@ class Experiment(StrictModel):
     """Replaces the tables' own, where fewer images or seeds justify fewer digits."""
     tables: dict[str, Selection] = {}
     figures: Annotated[list[str], AfterValidator(_check_distinct)] = []
+    reports: Annotated[list[Report], AfterValidator(_check_distinct)] = []
 
 
 class Config(StrictModel):
@@ -346,3 +349,5 @@ class Config(StrictModel):
     tables: dict[Name, Table]
     figures: dict[Name, Figure]
     experiments: dict[Name, Experiment]
+    published: dict[str, str] = {}
+    """Name -> sha256 of the files in ``config/published``."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import numpy as np
+from scipy.special import stdtrit
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,8 @@ class Difference:
     """95 % of the paired bootstrap over images."""
     standard_error: float | None
     """Over victim seeds, which are independent in the two cells; None if one of them has a single seed."""
+    margin: float
+    """Half the 95 % interval that covers images and the victim seeds of each cell that has several."""
 
     def __str__(self) -> str:
         """For people: ``+2.3 points (images: +1.1 to +3.4, 95 %; seeds: standard error 1.2)``."""
@@ -34,10 +38,32 @@ def difference(left: Mapping[str, Any], right: Mapping[str, Any]) -> Difference:
     """
     resampled = np.subtract(left["bootstrap"], right["bootstrap"])
     low, high = np.percentile(resampled, [2.5, 97.5])
-    return Difference(left["mean"] - right["mean"], (float(low), float(high)), _standard_error([left, right]))
+    seeds = [_seed_variance(cell) for cell in (left, right) if len(cell["per_seed"]) > 1]
+    error = math.sqrt(sum(variance for variance, _ in seeds)) if len(seeds) == 2 else None
+    margin = _margin(float(np.var(resampled)), seeds)
+    return Difference(left["mean"] - right["mean"], (float(low), float(high)), error, margin)
 
 
-def _standard_error(cells: Sequence[Mapping[str, Any]]) -> float | None:
-    if any(cell["standard_deviation"] is None for cell in cells):
-        return None
-    return math.sqrt(sum(cell["standard_deviation"] ** 2 / len(cell["per_seed"]) for cell in cells))
+def mean_over(cells: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The statistics of the mean of several cells with the same victims and test images, as over a table's attacks."""
+    per_seed = np.mean([cell["per_seed"] for cell in cells], axis=0)
+    return {
+        "mean": fmean(cell["mean"] for cell in cells),
+        "per_seed": per_seed.tolist(),
+        "standard_deviation": float(per_seed.std(ddof=1)) if len(per_seed) > 1 else None,
+        "bootstrap": np.mean([cell["bootstrap"] for cell in cells], axis=0).tolist(),
+    }
+
+
+def _seed_variance(cell: Mapping[str, Any]) -> tuple[float, int]:
+    """Variance over seeds of a cell's mean, and its degrees of freedom."""
+    seeds = len(cell["per_seed"])
+    return cell["standard_deviation"] ** 2 / seeds, seeds - 1
+
+
+def _margin(images: float, seeds: Sequence[tuple[float, int]]) -> float:
+    """Student's t with the degrees of freedom of Welch and Satterthwaite; the images' variance counts as known."""
+    total = images + sum(variance for variance, _ in seeds)
+    doubt = sum(variance**2 / freedom for variance, freedom in seeds)
+    freedom = total**2 / doubt if doubt else math.inf
+    return float(stdtrit(freedom, 0.975)) * math.sqrt(total)

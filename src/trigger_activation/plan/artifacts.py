@@ -29,6 +29,8 @@ STAGE_VERSIONS = {
     "cost": 1,
     "table": 1,
     "figure": 1,
+    "comparison": 1,
+    "audit": 1,
 }
 """Raised when a stage's shared code computes something else (see tests/unit/test_fingerprints.py)."""
 
@@ -303,6 +305,20 @@ class ProtocolArtifacts:
             for name in dict.fromkeys(names)
             for parameter, value in sorted(overrides.get(name, {}).items())
         ]
+
+    def facts(self) -> dict[str, Any]:
+        """What captions and comparisons say about the protocol."""
+        dataset = self.config.datasets[self.protocol.dataset]
+        return {
+            "name": self.name,
+            "dataset": dataset.label,
+            "classes": dataset.classes,
+            "networks": {name: self.config.networks[name].label for name in self.protocol.networks},
+            "eps": str(self.protocol.attack.eps),
+            "steps": self.protocol.attack.steps,
+            "images": self.protocol.evaluation.images,
+            "epochs": self.protocol.training.epochs,
+        }
 
     def _is_stored(self, preprocessing: str) -> bool:
         variant = self.config.preprocessing[preprocessing]

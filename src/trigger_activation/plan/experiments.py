@@ -22,6 +22,7 @@ from trigger_activation.errors import UserError
 from trigger_activation.plan import paths
 from trigger_activation.plan.artifact import Artifact, Inputs, Plan
 from trigger_activation.plan.artifacts import CLEAN, STAGE_VERSIONS, ProtocolArtifacts
+from trigger_activation.plan.reports import ReportPlanner
 from trigger_activation.plan.variants import Variants
 
 
@@ -39,13 +40,14 @@ def build_plan(config: Config) -> Plan:
 
 
 class ExperimentPlanner:
-    """Adds the tables and figures of one experiment to a plan."""
+    """Adds the tables, figures and reports of one experiment to a plan."""
 
     def __init__(self, config: Config, name: str, experiment: Experiment, plan: Plan, variants: Variants) -> None:
         self.config = config
         self.name = name
         self.experiment = experiment
         self.plan = plan
+        self.variants = variants
         self.protocols = {
             slot: ProtocolArtifacts(config, protocol, plan, variants) for slot, protocol in experiment.slots.items()
         }
@@ -54,6 +56,9 @@ class ExperimentPlanner:
         """Plan everything that the experiment names."""
         targets = {name: self._table(name, selection) for name, selection in self.experiment.tables.items()}
         targets |= {name: self._figure(name, self.config.figures[name]) for name in self.experiment.figures}
+        reports = ReportPlanner(self.config, self.name, self.plan, self.variants)
+        tables = {name: targets[name] for name in self.experiment.tables}
+        targets |= {kind: reports.report(kind, tables) for kind in self.experiment.reports}
         self.plan.targets[self.name] = targets
 
     def _slot(self, slot: str, asker: str) -> ProtocolArtifacts:
@@ -102,7 +107,7 @@ class ExperimentPlanner:
             "mean_row": table.mean_row,
             "rows": [{"attack": attack, "label": self._attack_label(slot, attack)} for attack in attacks],
             "columns": resolved,
-            "protocol": self._protocol_facts(slot),
+            "protocol": slot.facts(),
             "changes": [
                 *slot.changes("attacks", [row for row in attacks if row != CLEAN]),
                 *slot.changes("preprocessing", [c["preprocessing"] for c in resolved if c["preprocessing"]]),
@@ -130,7 +135,7 @@ class ExperimentPlanner:
             slot = self._slot(letter, name)
             resolved = [self._column(slot, column) for column in columns]
             measured += [slot.trigger(column["victim"]) for column in resolved]
-            shown.append({"protocol": self._protocol_facts(slot), "columns": resolved})
+            shown.append({"protocol": slot.facts(), "columns": resolved})
         layout = {
             "kind": table.kind,
             "number": table.number,
@@ -147,7 +152,7 @@ class ExperimentPlanner:
             slot = self._slot(letter, name)
             resolved = [self._column(slot, column) for column in columns]
             costs += [self._cost(slot, column) for column in resolved]
-            shown.append({"protocol": self._protocol_facts(slot), "columns": resolved})
+            shown.append({"protocol": slot.facts(), "columns": resolved})
         layout = {"kind": table.kind, "number": table.number, "title": table.title, "slots": shown}
         return self._rendered(name, "table", layout, {"cells": tuple(costs)}, ("csv", "md"))
 
@@ -165,7 +170,7 @@ class ExperimentPlanner:
             "columns": resolved,
             "characteristics": [c.model_dump(mode="json") for c in table.characteristics],
             "attacks": [self._attack_label(slot, attack) for attack in rows],
-            "protocol": self._protocol_facts(slot),
+            "protocol": slot.facts(),
         }
         return self._rendered(name, "table", layout, {"cells": (*costs, *clean, *attacked)}, ("csv", "md"))
 
@@ -182,7 +187,7 @@ class ExperimentPlanner:
             measure = slot.flip if figure.kind == "flip" else slot.trigger
             measured += [measure(paradigm) for paradigm in paradigms]
             labels = {paradigm: self.config.paradigms[paradigm].label for paradigm in paradigms}
-            shown.append({"protocol": self._protocol_facts(slot), "paradigms": labels})
+            shown.append({"protocol": slot.facts(), "paradigms": labels})
         layout = {"kind": figure.kind, "number": figure.number, "title": figure.title, "slots": shown}
         return self._rendered(name, "figure", layout, {"cells": tuple(measured)}, ("png", "md"))
 
@@ -220,20 +225,6 @@ class ExperimentPlanner:
         helper = slot.helper_of(kind, name)
         label: str = getattr(self.config, kind)[name].label
         return f"{label} (substitute)" if helper and self.config.helpers[helper].substitute else label
-
-    def _protocol_facts(self, slot: ProtocolArtifacts) -> dict[str, Any]:
-        protocol = slot.protocol
-        dataset = self.config.datasets[protocol.dataset]
-        return {
-            "name": slot.name,
-            "dataset": dataset.label,
-            "classes": dataset.classes,
-            "networks": {name: self.config.networks[name].label for name in protocol.networks},
-            "eps": str(protocol.attack.eps),
-            "steps": protocol.attack.steps,
-            "images": protocol.evaluation.images,
-            "epochs": protocol.training.epochs,
-        }
 
     def _rendered(
         self,

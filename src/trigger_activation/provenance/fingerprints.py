@@ -55,6 +55,27 @@ SHARED: Mapping[str, tuple[str, ...]] = {
         "tables/templates/table.md.j2",
     ),
     "figure": ("figures/__init__.py", "figures/flip.py", "figures/triggers.py", "figures/paper.mplstyle"),
+    "comparison": (
+        "published/numbers.py",
+        "published/claims.py",
+        "published/verdicts.py",
+        "published/run.py",
+        "published/comparison.py",
+        "published/render.py",
+        "published/templates/comparison.md.j2",
+        "evaluation/contrast.py",
+        "tables/accuracy.py",
+        "tables/trigger.py",
+        "tables/facts.py",
+        "tables/grid.py",
+    ),
+    "audit": (
+        "published/numbers.py",
+        "published/audit.py",
+        "published/render.py",
+        "published/templates/audit.md.j2",
+        "tables/grid.py",
+    ),
 }
 """Code that a stage shares between algorithms: changing it may change what the stage makes."""
 

@@ -1,0 +1,23 @@
+rule comparison:
+    input:
+        paper.inputs("paper_tables/{experiment}/comparison.md"),
+    output:
+        "paper_tables/{experiment}/comparison.md",
+        "paper_tables/{experiment}/comparison.csv",
+        "paper_tables/{experiment}/claims.csv",
+    log:
+        "results/logs/reports/{experiment}/comparison.log",
+    run:
+        paper.make(output[0], log[0], workflow.cores)
+
+
+rule audit:
+    input:
+        paper.inputs("paper_tables/{experiment}/audit.md"),
+    output:
+        "paper_tables/{experiment}/audit.md",
+        "paper_tables/{experiment}/audit.csv",
+    log:
+        "results/logs/reports/{experiment}/audit.log",
+    run:
+        paper.make(output[0], log[0], workflow.cores)
