@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from trigger_activation.lazy import diffusers, torch
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Generator, Tensor, nn
 
 STEPS = 1000
 SCHEDULE = {
@@ -64,3 +67,89 @@ def sdedit(network: nn.Module, images: Tensor, noise: Tensor, respacing: int, re
         current = scheduler.step(prediction, step, current, use_clipped_model_output=True).prev_sample
     result: Tensor = (current + 1) / 2
     return result
+
+
+SDE_END = 1e-5
+"""Where the reverse SDE ends, short of time 0, at which the score has no bound."""
+
+
+def standard_normal(like: Tensor, generators: list[Generator]) -> Tensor:
+    """Noise of the shape, type and device of images, that of each image from its own generator."""
+    noise: Tensor = diffusers.utils.torch_utils.randn_tensor(like.shape, generators, like.device, like.dtype)
+    return noise
+
+
+def noised(images: Tensor, generators: list[Generator], steps: int) -> Tensor:
+    """Images (B, 3, H, W) in [-1, 1] after the first ``steps`` steps of the process."""
+    last = torch.tensor([steps - 1])
+    noisy: Tensor = diffusers.DDPMScheduler(**SCHEDULE).add_noise(images, standard_normal(images, generators), last)
+    return noisy
+
+
+def noise_at_time(network: nn.Module) -> Callable[[Tensor, float], Tensor]:
+    """What a network predicts, as a function of noisy images and of the VP-SDE's time in [0, 1).
+
+    A network that takes continuous time sees 999 times the time, others the whole part of 1,000 times the time.
+    """
+
+    def noise_of(noisy: Tensor, time: float) -> Tensor:
+        if takes_continuous_time(network):
+            return predicted_noise(network, noisy, (STEPS - 1) * time)
+        # The times are decimal fractions: 0.023 is step 23, though its nearest float may be a little less.
+        return predicted_noise(network, noisy, math.floor(STEPS * time + 1e-6))
+
+    return noise_of
+
+
+def reverse_sde(
+    noise_of: Callable[[Tensor, float], Tensor], noisy: Tensor, generators: list[Generator], time: float, step: float
+) -> Tensor:
+    """The reverse VP-SDE (Song et al. 2021) from ``time`` down to 1e-5, by Euler-Maruyama.
+
+    Args:
+        noise_of: predicts the noise in images at a time, see :func:`noise_at_time`.
+        noisy: (B, 3, H, W), images in [-1, 1] noised up to ``time``.
+        generators: one for each image, the source of its noise.
+        time: in (0, 1).
+        step: length of the steps in time; the last one ends at 1e-5.
+
+    Returns:
+        (B, 3, H, W), about in [-1, 1].
+    """
+    current = noisy
+    for index in range(math.ceil((time - SDE_END) / step)):
+        here = time - index * step
+        length = min(step, here - SDE_END)
+        beta = (0.1 + 19.9 * here) * length
+        signal = math.exp(-0.1 * here - 19.9 / 2 * here**2)  # abar
+        score = -noise_of(current, here) / math.sqrt(1 - signal)
+        current = current + beta * (current / 2 + score) + math.sqrt(beta) * standard_normal(current, generators)
+    return current
+
+
+def ddpm_chain(
+    output_of: Callable[[Tensor, int], Tensor], noisy: Tensor, generators: list[Generator], steps: int
+) -> Tensor:
+    """The last ``steps`` steps of ancestral sampling (Ho et al. 2020), every prediction of the image clipped.
+
+    Args:
+        output_of: of noisy images and a step, counted from 0: the noise in three channels. Three more are the learned
+            variance of guided diffusion (Nichol and Dhariwal 2021), without which it is that of the posterior.
+        noisy: (B, 3, H, W), images in [-1, 1] after ``steps`` steps of noise.
+        generators: one for each image, the source of its noise.
+        steps: from 1 to 1,000.
+
+    Returns:
+        (B, 3, H, W) in [-1, 1].
+    """
+    current = noisy
+    for step in reversed(range(steps)):
+        output = output_of(current, step)
+        scheduler = _ancestral("fixed_small" if output.shape == current.shape else "learned_range")
+        current = scheduler.step(output, step, current, generator=generators).prev_sample
+    return current
+
+
+@cache
+def _ancestral(variance_type: str) -> Any:
+    return diffusers.DDPMScheduler(**SCHEDULE, variance_type=variance_type, clip_sample=True)
