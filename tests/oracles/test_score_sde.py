@@ -18,13 +18,13 @@ import torch
 from torch import Tensor
 
 from recorded import official_state, relative_error
-from trigger_activation import stages
 from trigger_activation.helpers import score_sde
 from trigger_activation.helpers._diffusion import predicted_noise, takes_continuous_time
 from trigger_activation.helpers._score_sde import averaged_weights, build_unet, from_official, official_shapes
 from trigger_activation.helpers.ddpm import DDPM
 from trigger_activation.helpers.score_sde import ScoreSDE
 from trigger_activation.provenance.record import hash_file
+from trigger_activation.stages import training
 from trigger_activation.storage import external
 
 DATA: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data/score_sde.json").read_text("utf-8"))
@@ -149,7 +149,7 @@ class TestFile:
         monkeypatch.setattr(external, "FOLDER", tmp_path)
         monkeypatch.setattr(score_sde, "build_unet", lambda: build_unet(**TINY))
         helper = ScoreSDE(file="checkpoint_8.pth", sha256=hash_file(tmp_path / "checkpoint_8.pth"))
-        state = stages._imported(helper, 32).state_dict()
+        state = training._imported(helper, 32).state_dict()
         expected = from_official(made, tiny)
         assert state.keys() == expected.keys()
         assert all(torch.equal(state[name], expected[name]) for name in expected)

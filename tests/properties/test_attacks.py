@@ -23,7 +23,7 @@ from trigger_activation.attacks import ATTACKS, Attack, difgsm
 from trigger_activation.errors import UserError
 from trigger_activation.networks import NetworkFamily
 from trigger_activation.networks._deployed import DeployedNetwork
-from trigger_activation.stages import to_bytes
+from trigger_activation.stages._shared import to_bytes
 from trigger_activation.training.data import to_float
 
 CONFIG = Path(__file__).resolve().parents[2] / "config" / "attacks"

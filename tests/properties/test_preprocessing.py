@@ -22,7 +22,7 @@ from trigger_activation.job import Job
 from trigger_activation.preprocessing import PREPROCESSING, Preprocessing, resize_pad
 from trigger_activation.preprocessing.gaussian import Gaussian
 from trigger_activation.seeds import image_seeds
-from trigger_activation.stages import make_cell
+from trigger_activation.stages.cells import make_cell
 from trigger_activation.training.data import to_float
 
 CONFIG = Path(__file__).resolve().parents[2] / "config/preprocessing/filters.yaml"

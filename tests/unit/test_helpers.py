@@ -15,12 +15,12 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from projects import Project, one_sentence, shipped_config, shipped_plan
-from trigger_activation import stages
 from trigger_activation.errors import UserError
 from trigger_activation.helpers import ImportedHelper
 from trigger_activation.helpers._official import named_tensors
 from trigger_activation.helpers.ddpm import DDPM
 from trigger_activation.provenance.record import hash_file
+from trigger_activation.stages import training
 from trigger_activation.storage.checkpoints import build_helper, load_helper, save_checkpoint
 from trigger_activation.storage.external import FOLDER, read_external
 
@@ -115,7 +115,7 @@ class TestExternalFiles:
 class TestImport:
     def test_the_file_is_converted_and_loaded(self, external: Path) -> None:
         torch.save({"w": torch.ones(1, 4)}, external / "model.pt")
-        network = stages._imported(Doubling(file="model.pt", sha256=hash_file(external / "model.pt")), 4)
+        network = training._imported(Doubling(file="model.pt", sha256=hash_file(external / "model.pt")), 4)
         assert network(torch.ones(1, 4)).item() == 8
 
     @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ class TestImport:
     def test_another_network_is_refused(self, content: object, reason: str, external: Path) -> None:
         torch.save(content, external / "model.pt")
         with pytest.raises(UserError, match="holds another network") as caught:
-            stages._imported(Doubling(file="model.pt", sha256=hash_file(external / "model.pt")), 4)
+            training._imported(Doubling(file="model.pt", sha256=hash_file(external / "model.pt")), 4)
         assert reason in one_sentence(str(caught.value))
 
 

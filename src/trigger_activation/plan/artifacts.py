@@ -11,8 +11,7 @@ from trigger_activation.helpers import HELPERS, TrainedHelper
 from trigger_activation.networks import NETWORKS
 from trigger_activation.plan import paths
 from trigger_activation.plan.artifact import Artifact, Inputs, Plan
-from trigger_activation.plan.variants import REGISTRIES, Resolved, Variants
-from trigger_activation.preprocessing import PREPROCESSING
+from trigger_activation.plan.variants import Resolved, Variants
 
 CLEAN = "clean"
 
@@ -140,7 +139,7 @@ class ProtocolArtifacts:
     def helper_of(self, kind: str, name: str) -> str | None:
         """The variant of the helper network that an attack or a purifier consults in this protocol."""
         variant: Variant = getattr(self.config, kind)[name]
-        role = REGISTRIES[kind][variant.class_].helper_role if variant.implemented else None
+        role: str | None = self.variants.class_of(kind, name).helper_role if variant.implemented else None
         return role and self.variant_of_role("helpers", role)
 
     def substitutes(self, names: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
@@ -322,7 +321,7 @@ class ProtocolArtifacts:
 
     def _is_stored(self, preprocessing: str) -> bool:
         variant = self.config.preprocessing[preprocessing]
-        return variant.implemented and PREPROCESSING[variant.class_].stored
+        return variant.implemented and self.variants.class_of("preprocessing", preprocessing).stored
 
     def _image_sets(self, surrogates: str, attack: str, purifier: str | None) -> tuple[str, ...]:
         if attack == CLEAN:

@@ -12,7 +12,7 @@ import hashlib
 import importlib
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,8 @@ def fingerprints() -> dict[str, dict[str, Any]]:
         for name in registry.names():
             code = "\n".join(_code(file) for file in _sources(registry[name]))
             found[f"{kind}/{name}"] = _entry(registry[name].version, code)
-    stages = ast.parse((PACKAGE / "stages.py").read_text(encoding="utf-8"))
+    modules = [ast.parse(file.read_text(encoding="utf-8")) for file in sorted((PACKAGE / "stages").glob("*.py"))]
+    stages = [node for module in modules for node in module.body]
     for stage, files in SHARED.items():
         code = "\n".join([stage_code(stages, f"make_{stage}"), *(_code(PACKAGE / file) for file in files)])
         found[f"stage/{stage}"] = _entry(STAGE_VERSIONS[stage], code)
@@ -131,9 +132,9 @@ def _code(file: Path) -> str:
     return normalised(ast.parse(text)) if file.suffix == ".py" else text
 
 
-def stage_code(stages: ast.Module, function: str) -> str:
-    """A stage function and the functions of its module that it reaches."""
-    local = {node.name: node for node in stages.body if isinstance(node, ast.FunctionDef)}
+def stage_code(stages: Sequence[ast.stmt], function: str) -> str:
+    """A stage function and the functions of the stages that it reaches."""
+    local = {node.name: node for node in stages if isinstance(node, ast.FunctionDef)}
     reached, waiting = dict.fromkeys([function]), [function]
     while waiting:
         used = {node.id for node in ast.walk(local[waiting.pop()]) if isinstance(node, ast.Name)}

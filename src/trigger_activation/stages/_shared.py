@@ -1,0 +1,53 @@
+"""What several stages do."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import torch
+
+from trigger_activation.attacks import Attack
+from trigger_activation.errors import UserError
+from trigger_activation.helpers import ConsultsHelper
+from trigger_activation.job import Job
+from trigger_activation.registry import Registry
+
+C = TypeVar("C", bound=ConsultsHelper)
+
+
+def equipped(registry: Registry[C], recipe: Mapping[str, Any], job: Job) -> C:
+    """The attack or preprocessing that a recipe names, with the helper network that it consults, if any."""
+    tool, helper = registry.instance(recipe), job.helper()
+    return tool if helper is None else tool.with_helper(helper)
+
+
+def to_bytes(images: torch.Tensor) -> torch.Tensor:
+    """[0, 1] floats (B, 3, H, W) to uint8 (B, H, W, 3), rounded to nearest so that the budget is kept."""
+    return (images * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def check_budget(adversarial: torch.Tensor, clean: torch.Tensor, attack: Attack, path: str) -> None:
+    """Raise a ``UserError`` unless the stored bytes keep the budget."""
+    largest = largest_change(adversarial, clean)
+    if attack.keeps_budget and largest > attack.eps * 255:
+        raise UserError(
+            f"{path} changes a pixel by {largest}/255, more than its budget of {float(attack.eps * 255):g}/255: "
+            "delete it and run again"
+        )
+
+
+def largest_change(adversarial: torch.Tensor, clean: torch.Tensor) -> int:
+    """The largest difference of two uint8 image tensors, in grey levels."""
+    return int((adversarial.to(torch.int16) - clean.to(torch.int16)).abs().max())
+
+
+def png_base64(picture: torch.Tensor) -> str:
+    """uint8 (H, W, 3) as a PNG in base64."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(picture.cpu().numpy()).save(buffer, format="PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,83 @@
+"""Table cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from trigger_activation import seeds
+from trigger_activation.attacks import ATTACKS
+from trigger_activation.evaluation import accuracy
+from trigger_activation.job import Job
+from trigger_activation.preprocessing import PREPROCESSING
+from trigger_activation.stages._shared import check_budget
+from trigger_activation.training.data import to_float
+
+
+def make_cell(job: Job) -> None:
+    """Evaluate every victim on every image set of one cell."""
+    given = job.parameters
+    test, labels = job.labelled("test", given["images"])
+    victims = job.networks("victims")
+    predicted = []
+    for record in tqdm(job.records("images"), desc="image sets"):
+        images = job.images(record, given["images"])
+        if record.kind == "tae":
+            check_budget(images, test, ATTACKS.instance(record.parameters["attack"]), record.path)
+        predicted.append(accuracy.predict_each(victims, _as_victims_see(images, record.path, job)))
+    # (S, seeds x T, N) -> (seeds, T, S, N)
+    classes = torch.stack(predicted).cpu().numpy()
+    classes = classes.reshape(len(predicted), len(given["seeds"]), -1, len(labels)).transpose(1, 2, 0, 3)
+    job.publish_by_product({"classes": classes.astype(np.uint16)})
+    job.publish_json(_cell_content(job, classes == labels.cpu().numpy()))
+
+
+def _as_victims_see(images: torch.Tensor, path: str, job: Job) -> Iterator[torch.Tensor]:
+    """The batches of an image set after the cell's preprocessing, if it has one."""
+    recipe, batch_size = job.parameters["preprocessing"], job.parameters["batch_size"]
+    preprocessing = PREPROCESSING.instance(recipe) if recipe else None
+    image_seeds = seeds.image_seeds(job.spec.path, path, len(images))
+    for first in range(0, len(images), batch_size):
+        batch = to_float(images[first : first + batch_size])
+        yield preprocessing.apply(batch, image_seeds[first : first + batch_size]) if preprocessing else batch
+
+
+def _cell_content(job: Job, correct: np.ndarray[Any, np.dtype[np.bool_]]) -> dict[str, Any]:
+    given = job.parameters
+    surrogates = [] if given["surrogates"] == "clean" else given["networks"]
+    victims = given.get("victims", given["networks"])
+    stream = seeds.numpy_generator(job.spec.inputs["test"][0].path, "bootstrap")
+    weights = accuracy.bootstrap_weights(correct.shape[-1], given["bootstrap"], stream)
+    pairs = {"all": accuracy.all_pairs(*correct.shape[1:3])}
+    off_diagonal = accuracy.off_diagonal(victims, surrogates)
+    if off_diagonal.any():
+        pairs["off_diagonal"] = off_diagonal
+    return {
+        "surrogate_paradigm": given["surrogates"],
+        "attack": given["attack"],
+        "column": given["column"],
+        "victims": victims,
+        "surrogates": surrogates,
+        "seeds": given["seeds"],
+        "images": correct.shape[-1],
+        "correct": correct.sum(axis=-1).tolist(),
+        "means": {
+            name: _rounded(asdict(accuracy.pair_mean(correct, chosen, weights))) for name, chosen in pairs.items()
+        },
+    }
+
+
+def _rounded(statistics: dict[str, Any]) -> dict[str, Any]:
+    """Percentages to 1e-6, below what any count of images can resolve."""
+
+    def shorten(value: Any) -> Any:
+        if isinstance(value, list):
+            return [shorten(item) for item in value]
+        return value if value is None else round(value, 6)
+
+    return {key: shorten(value) for key, value in statistics.items()}

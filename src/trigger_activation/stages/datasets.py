@@ -1,0 +1,25 @@
+"""Data sets."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trigger_activation.datasets import DATASETS
+from trigger_activation.errors import UserError
+from trigger_activation.job import Job
+
+
+def make_dataset(job: Job) -> None:
+    """Prepare one split of a data set."""
+    expected = job.parameters
+    source = DATASETS.instance(expected["source"])
+    data = source.load(expected["split"])
+    shape = (expected["image_size"], expected["image_size"], 3)
+    if data.images.shape[1:] != shape or set(np.unique(data.labels)) != set(range(expected["classes"])):
+        raise UserError(
+            f"{job.spec.path}: the source has images of {data.images.shape[1:]} and {len(np.unique(data.labels))} "
+            f"classes, but config/datasets declares {shape} and {expected['classes']}: correct the declaration"
+        )
+    per_class = np.bincount(data.labels)
+    checks = {"images": len(data.labels), "per_class": [int(per_class.min()), int(per_class.max())]}
+    job.publish_arrays({"images": data.images, "labels": data.labels}, checks)

@@ -1,0 +1,103 @@
+"""Measurements on networks: triggers, flipped triggers, costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+
+import torch
+from tqdm import tqdm
+
+from trigger_activation import seeds
+from trigger_activation.errors import UserError
+from trigger_activation.evaluation import triggers
+from trigger_activation.evaluation.timing import time_batches
+from trigger_activation.job import Job
+from trigger_activation.preprocessing import PREPROCESSING, Preprocessing
+from trigger_activation.stages._shared import equipped, png_base64
+from trigger_activation.training.data import to_float
+
+
+def make_trigger(job: Job) -> None:
+    """Measure and picture the triggers of one paradigm."""
+    networks = job.networks("checkpoints")
+    names = [(seed, network) for seed in job.parameters["seeds"] for network in job.parameters["networks"]]
+    measured = []
+    for (seed, name), deployed in zip(names, networks, strict=True):
+        if deployed.trigger is None:
+            raise UserError(
+                f"{job.spec.path}: {job.parameters['paradigm']} networks have no trigger: leave the column out"
+            )
+        measured.append(
+            {
+                "network": name,
+                "seed": seed,
+                "mean_square": triggers.mean_square(deployed.trigger),
+                "largest": float(deployed.trigger.abs().max()),
+                "picture": png_base64(triggers.as_picture(deployed.trigger)),
+            }
+        )
+    job.publish_json({"paradigm": job.parameters["paradigm"], "triggers": measured})
+
+
+def make_flip(job: Job) -> None:
+    """Measure accuracy and loss while entries of the trigger are flipped."""
+    given = job.parameters
+    images, labels = job.labelled("test", given["images"])
+    (deployed,) = job.networks("victim")
+    if deployed.trigger is None:
+        raise UserError(f"{job.spec.path}: {given['paradigm']} networks have no trigger: choose a trigger paradigm")
+    generator = job.generator("masks")
+    points = [
+        triggers.flip_point(
+            deployed.network,
+            deployed.trigger,
+            images,
+            labels,
+            fraction,
+            given["masks"],
+            given["batch_size"],
+            generator,
+        )
+        for fraction in tqdm(given["fractions"], desc="fractions")
+    ]
+    content = {"paradigm": given["paradigm"], "network": given["network"], "images": len(labels)}
+    job.publish_json({**content, "points": [asdict(point) for point in points]})
+
+
+def make_cost(job: Job) -> None:
+    """Time one defended network, and read from its checkpoint's record how long it trained."""
+    given = job.parameters
+    (victim,) = job.networks("victim")
+    (record,) = job.records("victim")
+    environment, helper = record.environment or {}, job.helper()
+    preprocessing = equipped(PREPROCESSING, given["preprocessing"], job) if given["preprocessing"] else None
+    timings = []
+    for size in tqdm(given["batch_sizes"], desc="batch sizes"):
+        images, _ = job.labelled("test", size)
+        classify = victim if preprocessing is None else _after(preprocessing, victim, job, size)
+        timing = time_batches(classify, to_float(images), given["warm_up"], given["batches"], given["limit_seconds"])
+        timings.append({"batch_size": size, **asdict(timing)})
+    content = {
+        "column": given["column"],
+        "network": given["network"],
+        "device": job.device_name,
+        "threads": given["threads"],
+        "timings": timings,
+        "training": {key: environment[key] for key in ("seconds", "device")},
+        "helper_parameters": sum(p.numel() for p in helper.parameters()) if helper is not None else 0,
+    }
+    job.publish_json(content)
+
+
+def _after(
+    preprocessing: Preprocessing, victim: torch.nn.Module, job: Job, size: int
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The victim behind a preprocessing, for batches of one size."""
+    image_seeds = seeds.image_seeds(job.spec.path, "batch", size)
+
+    def classify(batch: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = victim(preprocessing.apply(batch, image_seeds))
+        return logits
+
+    return classify
