@@ -79,6 +79,9 @@ MISSPELT_NAMES = {
     "kind of a table": Mistake("tables/table1.yaml", "kind: accuracy", "kind: acuracy", ("kind", "'accuracy'")),
     "kind of a figure": Mistake("figures/figure2.yaml", "kind: flip", "kind: flop", ("kind", "'flip'")),
     "slot": Mistake("tables/table1.yaml", "slots: [A]", "slots: [D]", ("slots", "'A', 'B' or 'C'")),
+    "network that a helper learns from": Mistake(
+        "helpers/purification.yaml", "features_of: vgg-s", "features_of: vgg-z", ("nrp-xs", "did you mean 'vgg-s'?")
+    ),
     "parameter": Mistake(
         "attacks/gradient.yaml", "step_size: 2/255", "step_sise: 2/255", ("pgd.parameters.step_sise", "'step_size'")
     ),
@@ -100,7 +103,7 @@ UNKNOWN_KEYS = {
     "network": Mistake("networks/full.yaml", "  label", "  labels: x\n  label", ("resnet18.labels", "'label'")),
     "paradigm": Mistake("paradigms/baselines.yaml", "  label", "  lable: x\n  label", ("standard.lable", "'label'")),
     "attack": Mistake("attacks/gradient.yaml", "parameters:\n", "params:\n", ("pgd.params", "'parameters'")),
-    "preprocessing": Mistake("preprocessing/purifiers.yaml", "stored", "storde", ("nrp.storde", "'stored'")),
+    "preprocessing": Mistake("preprocessing/purifiers.yaml", "  label", "  lable", ("nrp.lable", "'label'")),
     "protocol": Mistake("protocols/fashion16.yaml", "seeds:", "seed:", ("seed", "'seeds'")),
     "training": Mistake(
         "protocols/fashion16.yaml", "  epochs: 5", "  epochs: 5\n  epoch: 6", ("training.epoch", "'epochs'")

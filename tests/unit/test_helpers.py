@@ -16,9 +16,8 @@ from torch import Tensor, nn
 
 from projects import Project, one_sentence, shipped_config, shipped_plan
 from trigger_activation.errors import UserError
-from trigger_activation.helpers import ImportedHelper
+from trigger_activation.helpers import HELPERS, ImportedHelper
 from trigger_activation.helpers._official import named_tensors
-from trigger_activation.helpers.ddpm import DDPM
 from trigger_activation.provenance.record import hash_file
 from trigger_activation.stages import training
 from trigger_activation.storage.checkpoints import build_helper, load_helper, save_checkpoint
@@ -101,6 +100,13 @@ class TestExternalFiles:
         (external / "model.pt").write_bytes(whole[: int(share * len(whole))])
         refused(hash_file(external / "model.pt"))
 
+    def test_a_truncated_file_of_the_format_before_pytorch_1_6_is_refused(self, external: Path) -> None:
+        torch.save({"w": torch.arange(10.0)}, external / "model.pt", _use_new_zipfile_serialization=False)
+        whole = (external / "model.pt").read_bytes()
+        for length in range(0, len(whole), 7):
+            (external / "model.pt").write_bytes(whole[:length])
+            refused(hash_file(external / "model.pt"))
+
     @pytest.mark.parametrize("file", ["../model.pt", "/etc/passwd", "sub/model.pt", "", ".."])
     def test_only_files_of_the_folder_can_be_named(self, file: str) -> None:
         with pytest.raises(ValidationError, match="no name of a file in results/external"):
@@ -156,10 +162,12 @@ class TestHelperFiles:
             load_helper(tmp_path / "network.safetensors", CPU, PARAMETERS)
 
 
-def test_the_shipped_miniature_has_the_parameters_that_config_says() -> None:
+@pytest.mark.parametrize(("name", "parameters"), [("ddpm-xs", 40_611), ("nrp-xs", 14_803)])
+def test_the_shipped_miniatures_have_the_parameters_that_config_says(name: str, parameters: int) -> None:
+    variant = shipped_config().helpers[name]
     with torch.device("meta"):
-        network = DDPM(**shipped_config().helpers["ddpm-xs"].parameters).build(32)
-    assert sum(parameter.numel() for parameter in network.parameters()) == 40_611
+        network = HELPERS[variant.class_](**variant.parameters).build(32)
+    assert sum(parameter.numel() for parameter in network.parameters()) == parameters
 
 
 class TestPlan:
@@ -175,6 +183,28 @@ class TestPlan:
         artifact = shipped_plan()["results/checkpoints/photos32/ddpm-xs__denoising/seed0.safetensors"]
         assert artifact.input_paths == ("results/datasets/photos32/train.npz",)
 
+    def test_a_trained_purifier_sees_an_undefended_network_too(self) -> None:
+        artifact = shipped_plan()["results/checkpoints/fashion16/nrp-xs__purification/seed0.safetensors"]
+        assert artifact.inputs == {
+            "train": ("results/datasets/fashion16/train.npz",),
+            "teacher": ("results/checkpoints/fashion16/vgg-s__standard/seed0.safetensors",),
+        }
+
+    def test_purified_sets_rest_on_the_generator_of_their_protocol(self) -> None:
+        helpers = {
+            path.split("/")[2]: artifact.inputs["helper"]
+            for path, artifact in shipped_plan().artifacts.items()
+            if path.endswith("nrp.npz")
+        }
+        full = ("cifar10", "cifar100", "imagenet100")
+        assert helpers == {
+            protocol: (f"results/checkpoints/{protocol}/{name}/seed0.safetensors",)
+            for protocol, name in {
+                **dict.fromkeys(full, "nrp-full__pretrained"),
+                **dict.fromkeys(("fashion16", "smoke"), "nrp-xs__purification"),
+            }.items()
+        }
+
     def test_an_imported_helper_needs_nothing(self) -> None:
         path = "results/checkpoints/imagenet100/guided-diffusion-256__pretrained/seed0.safetensors"
         assert shipped_plan()[path].input_paths == ()
@@ -189,6 +219,17 @@ class TestPlan:
             for experiment in ("demo", "paper")
         }
         assert labels == {"demo": ["Diff-PGD (substitute)"], "paper": ["Diff-PGD"]}
+
+    def test_a_column_that_rests_on_a_substitute_says_so(self) -> None:
+        labels = {
+            experiment: [
+                column["label"]
+                for column in shipped_plan()[f"paper_tables/{experiment}/table2.tex"].parameters["columns"]
+                if column["name"] == "nrp"
+            ]
+            for experiment in ("demo", "paper")
+        }
+        assert labels == {"demo": ["NRP (substitute)"], "paper": ["NRP"]}
 
     def test_a_protocol_without_the_role_is_told_to_fill_it(self, project: Project) -> None:
         project.replace("protocols/photos32.yaml", "  diffusion: ddpm-xs\n", "")

@@ -1,4 +1,4 @@
-"""What the released networks share that are imported as a UNet2DModel of diffusers."""
+"""What released networks share: how files are checked, and what those that become a UNet2DModel have in common."""
 
 from __future__ import annotations
 

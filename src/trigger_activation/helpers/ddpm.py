@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from trigger_activation.errors import UserError
 from trigger_activation.helpers import HELPERS, TrainedHelper
 from trigger_activation.helpers._diffusion import SCHEDULE, STEPS, predicted_noise
+from trigger_activation.helpers._fitting import minimise
 from trigger_activation.lazy import diffusers, functional, torch
 
 if TYPE_CHECKING:
@@ -66,22 +65,17 @@ class DDPM(TrainedHelper):
         """Adam on the mean squared error of the noise; the network gets the averaged weights."""
         averaging = torch.optim.swa_utils.get_ema_multi_avg_fn(self.average)  # type: ignore[no-untyped-call]
         averaged = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=averaging)
-        optimizer = torch.optim.Adam(network.parameters(), lr=self.learning_rate)
-        network.train()
-        for epoch in range(1, self.epochs + 1):
-            losses = []
-            order = torch.randperm(len(images), generator=generator, device=images.device)
-            for chosen in torch.split(order, self.batch_size):
-                loss = denoising_loss(network, images[chosen], generator)
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                averaged.update_parameters(network)
-                losses.append(loss.detach())
-            mean = float(torch.stack(losses).mean())
-            if not math.isfinite(mean):
-                raise UserError(f"the diffusion model diverged to a loss of {mean}: lower its learning_rate")
-            report(epoch, mean)
+        minimise(
+            network,
+            lambda batch: denoising_loss(network, batch, generator),
+            images,
+            generator,
+            report,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            after_step=lambda: averaged.update_parameters(network),
+        )
         network.load_state_dict(averaged.module.state_dict())
 
 

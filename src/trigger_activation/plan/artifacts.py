@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from trigger_activation.config.schema import STANDARD, Config, Protocol, Variant
-from trigger_activation.errors import UserError
+from trigger_activation.errors import UserError, suggest
 from trigger_activation.helpers import HELPERS, TrainedHelper
 from trigger_activation.networks import NETWORKS
 from trigger_activation.plan import paths
@@ -139,7 +139,7 @@ class ProtocolArtifacts:
     def helper_of(self, kind: str, name: str) -> str | None:
         """The variant of the helper network that an attack or a purifier consults in this protocol."""
         variant: Variant = getattr(self.config, kind)[name]
-        role: str | None = self.variants.class_of(kind, name).helper_role if variant.implemented else None
+        role = self.variants.class_of(kind, name).helper_role if variant.implemented else None
         return role and self.variant_of_role("helpers", role)
 
     def substitutes(self, names: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
@@ -174,9 +174,17 @@ class ProtocolArtifacts:
             parameters["images"] = self.protocol.training_images
             inputs["train"] = (self.dataset("train"),)
             if helper.teacher is not None:
-                inputs["teacher"] = (self.checkpoint(helper.teacher, STANDARD, 0),)
+                inputs["teacher"] = (self._teacher(name, helper.teacher),)
         path = paths.checkpoint(self.name, name, helper.objective, 0)
         return self._add(path, "helper", parameters, inputs, {"helper": method})
+
+    def _teacher(self, helper: str, network: str) -> str:
+        if network not in self.config.networks:
+            raise UserError(
+                f"{self.config.helpers[helper].file}: {helper} learns from the network {network!r}, which does not "
+                f"exist: {suggest(network, self.config.networks)}"
+            )
+        return self.checkpoint(network, STANDARD, 0)
 
     def purified(self, source: str, path: str, purifier: str) -> str:
         """A TAE set, or the clean test set, after an expensive purifier."""
@@ -320,8 +328,8 @@ class ProtocolArtifacts:
         }
 
     def _is_stored(self, preprocessing: str) -> bool:
-        variant = self.config.preprocessing[preprocessing]
-        return variant.implemented and self.variants.class_of("preprocessing", preprocessing).stored
+        implemented = self.config.preprocessing[preprocessing].implemented
+        return implemented and bool(self.variants.class_of("preprocessing", preprocessing).stored)
 
     def _image_sets(self, surrogates: str, attack: str, purifier: str | None) -> tuple[str, ...]:
         if attack == CLEAN:

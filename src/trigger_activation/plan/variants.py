@@ -77,22 +77,22 @@ class Variants:
             obstacle = f"{name} is declared in {variant.file} but not implemented yet: leave it out for now"
             return Resolved({"class": variant.class_, **given}, 0, obstacle)
         where = variant.file + (f" (with the overrides of protocol {protocol_name})" if protocol else "")
-        cls = self.class_of(kind, name, where)
+        cls = self.class_of(kind, name)
         parameters = complete(validate(cls, self._with_threat_model(cls, given, protocol), where, f"{name}.parameters"))
         components = {component.registered_name: component.version for component in cls.components}
         return Resolved({"class": variant.class_, **resolved(parameters)}, cls.version, None, components)
 
-    def class_of(self, kind: str, name: str, where: str | None = None) -> Any:
-        """The registered class of an implemented variant.
+    def class_of(self, kind: str, name: str) -> type[Any]:
+        """The registered class of a variant that is implemented.
 
         Raises:
-            UserError: there is no such class; it names the file, or ``where``.
+            UserError: there is no such class.
         """
         variant: Variant = getattr(self.config, kind)[name]
         try:
             return REGISTRIES[kind][variant.class_]
         except UserError as error:
-            raise UserError(f"{where or variant.file}: {name}.class: {error}") from None
+            raise UserError(f"{variant.file}: {name}.class: {error}") from None
 
     @staticmethod
     def _with_threat_model(cls: type[Parameters], given: dict[str, Any], protocol: Protocol | None) -> dict[str, Any]:
