@@ -22,7 +22,7 @@ STAGE_VERSIONS = {
     "helper": 1,
     "tae": 1,
     "purified": 1,
-    "cell": 1,
+    "cell": 2,
     "trigger": 1,
     "flip": 1,
     "cost": 1,

@@ -53,10 +53,6 @@ def _cell_content(job: Job, correct: np.ndarray[Any, np.dtype[np.bool_]]) -> dic
     victims = given.get("victims", given["networks"])
     stream = seeds.numpy_generator(job.spec.inputs["test"][0].path, "bootstrap")
     weights = accuracy.bootstrap_weights(correct.shape[-1], given["bootstrap"], stream)
-    pairs = {"all": accuracy.all_pairs(*correct.shape[1:3])}
-    off_diagonal = accuracy.off_diagonal(victims, surrogates)
-    if off_diagonal.any():
-        pairs["off_diagonal"] = off_diagonal
     return {
         "surrogate_paradigm": given["surrogates"],
         "attack": given["attack"],
@@ -67,9 +63,25 @@ def _cell_content(job: Job, correct: np.ndarray[Any, np.dtype[np.bool_]]) -> dic
         "images": correct.shape[-1],
         "correct": correct.sum(axis=-1).tolist(),
         "means": {
-            name: _rounded(asdict(accuracy.pair_mean(correct, chosen, weights))) for name, chosen in pairs.items()
+            name: _rounded(asdict(accuracy.pair_mean(hits, pairs, weights)))
+            for name, hits, pairs in _selections(correct, victims, surrogates)
         },
     }
+
+
+def _selections(
+    correct: np.ndarray[Any, np.dtype[np.bool_]], victims: list[str], surrogates: list[str]
+) -> Iterator[tuple[str, np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
+    """Names of means, and the victim seeds and pairs that each is over.
+
+    The diagonal of the first seed is left to "all": there the victim may be the surrogate itself.
+    """
+    yield "all", correct, accuracy.all_pairs(*correct.shape[1:3])
+    off_diagonal = accuracy.off_diagonal(victims, surrogates)
+    if off_diagonal.any():
+        yield "off_diagonal", correct, off_diagonal
+    if surrogates and len(correct) > 1 and not off_diagonal.all():
+        yield "same_architecture", correct[1:], ~off_diagonal
 
 
 def _rounded(statistics: dict[str, Any]) -> dict[str, Any]:
