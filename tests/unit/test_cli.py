@@ -54,7 +54,7 @@ class TestPlanOfThePaper:
     def test_what_is_not_implemented_is_listed(self, capsys: Captured) -> None:
         printed = lines(capsys, "plan", "paper")
         assert "Not implemented yet:" in printed
-        assert any("table5 is declared in config/tables" in line for line in printed)
+        assert any("cifar10 is declared in config/datasets" in line for line in printed)
 
     def test_the_full_list_has_a_line_per_artifact(self, capsys: Captured) -> None:
         printed = lines(capsys, "plan", "paper", "--full")

@@ -101,7 +101,7 @@ class TestCharacteristics:
                 {"label": "Drop", "measure": "clean_drop", "limits": [8, 15], "verdicts": ["Low", "Medium", "High"]},
                 {"label": "TAEs", "measure": "accuracy_on_taes", "limits": [0.5, 0.8], "verdicts": ["L", "M", "H"]},
             ],
-            "attacks": ["PGD", "MI"],
+            "rows": [{"attack": "pgd", "label": "PGD"}, {"attack": "mifgsm", "label": "MI"}],
             "protocol": PROTOCOL,
         }
         for characteristic in layout["characteristics"]:

@@ -169,7 +169,7 @@ class ExperimentPlanner:
             "title": table.title,
             "columns": resolved,
             "characteristics": [c.model_dump(mode="json") for c in table.characteristics],
-            "attacks": [self._attack_label(slot, attack) for attack in rows],
+            "rows": [{"attack": attack, "label": self._attack_label(slot, attack)} for attack in rows],
             "protocol": slot.facts(),
         }
         return self._rendered(name, "table", layout, {"cells": (*costs, *clean, *attacked)}, ("csv", "md"))

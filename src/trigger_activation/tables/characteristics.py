@@ -31,7 +31,7 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> Grid:
             threat_model(layout["protocol"], cells[-1]["images"]),
             "In parentheses the paper's verdict, on its own data.",
             *(_limits(characteristic) for characteristic in layout["characteristics"] if characteristic["limits"]),
-            f"Accuracy on TAEs is the mean over {listed(layout['attacks'])}.",
+            f"Accuracy on TAEs is the mean over {listed([row['label'] for row in layout['rows']])}.",
         ],
         corner="Characteristic",
         headers=[Header(column["label"]) for column in columns],
