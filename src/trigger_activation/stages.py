@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
@@ -19,7 +17,7 @@ from trigger_activation.attacks import ATTACKS, Attack
 from trigger_activation.attacks._engine import counting_passes
 from trigger_activation.datasets import DATASETS
 from trigger_activation.errors import UserError
-from trigger_activation.evaluation import accuracy, triggers
+from trigger_activation.evaluation import accuracy, triggers, white_box
 from trigger_activation.figures import draw
 from trigger_activation.helpers import HELPERS, ImportedHelper, TrainedHelper
 from trigger_activation.job import Job
@@ -248,8 +246,7 @@ def _cell_content(job: Job, correct: np.ndarray[Any, np.dtype[np.bool_]]) -> dic
     given = job.parameters
     networks = given["networks"]
     clean = given["surrogates"] == "clean"
-    stream = seeds.numpy_generator(job.spec.inputs["test"][0].path, "bootstrap")
-    weights = accuracy.bootstrap_weights(correct.shape[-1], given["bootstrap"], stream)
+    weights = _bootstrap_weights(job, correct.shape[-1])
     pairs = {"all": accuracy.all_pairs(*correct.shape[1:3])}
     if not clean and len(networks) > 1:
         pairs["off_diagonal"] = accuracy.off_diagonal(networks, networks)
@@ -262,21 +259,14 @@ def _cell_content(job: Job, correct: np.ndarray[Any, np.dtype[np.bool_]]) -> dic
         "seeds": given["seeds"],
         "images": correct.shape[-1],
         "correct": correct.sum(axis=-1).tolist(),
-        "means": {
-            name: _rounded(asdict(accuracy.pair_mean(correct, chosen, weights))) for name, chosen in pairs.items()
-        },
+        "means": {name: accuracy.pair_mean(correct, chosen, weights).rounded() for name, chosen in pairs.items()},
     }
 
 
-def _rounded(statistics: dict[str, Any]) -> dict[str, Any]:
-    """Percentages to 1e-6, below what any count of images can resolve."""
-
-    def shorten(value: Any) -> Any:
-        if isinstance(value, list):
-            return [shorten(item) for item in value]
-        return value if value is None else round(value, 6)
-
-    return {key: shorten(value) for key, value in statistics.items()}
+def _bootstrap_weights(job: Job, images: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """The same draws for all cells over the same test images."""
+    stream = seeds.numpy_generator(job.spec.inputs["test"][0].path, "bootstrap")
+    return accuracy.bootstrap_weights(images, job.parameters["bootstrap"], stream)
 
 
 def make_trigger(job: Job) -> None:
@@ -295,19 +285,10 @@ def make_trigger(job: Job) -> None:
                 "seed": seed,
                 "mean_square": triggers.mean_square(deployed.trigger),
                 "largest": float(deployed.trigger.abs().max()),
-                "picture": png_base64(triggers.as_picture(deployed.trigger)),
+                "picture": triggers.png_base64(triggers.as_picture(deployed.trigger)),
             }
         )
     job.publish_json({"paradigm": job.parameters["paradigm"], "triggers": measured})
-
-
-def png_base64(picture: torch.Tensor) -> str:
-    """uint8 (H, W, 3) as a PNG in base64."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(picture.cpu().numpy()).save(buffer, format="PNG", optimize=True)
-    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def make_flip(job: Job) -> None:
@@ -333,6 +314,32 @@ def make_flip(job: Job) -> None:
     ]
     content = {"paradigm": given["paradigm"], "network": given["network"], "images": len(labels)}
     job.publish_json({**content, "points": [asdict(point) for point in points]})
+
+
+def make_whitebox(job: Job) -> None:
+    """Attack every victim of one paradigm through its own gradients."""
+    given = job.parameters
+    images, labels = job.labelled("test", given["images"])
+    attack = instance(ATTACKS, given["attack"])
+    effort = {key: given[key] for key in ("batch_size", "iterations", "queries")}
+    paths = [reference.path for reference in job.spec.inputs["victims"]]
+    robust = [
+        white_box.robustness(victim, attack, images, labels, generator=job.generator(path), **effort)
+        for path, victim in zip(paths, tqdm(job.networks("victims"), desc="victims"), strict=True)
+    ]
+    # each (seeds, T, 1, N)
+    shape = len(given["seeds"]), len(given["networks"]), 1, len(labels)
+    correct = {name: torch.stack([r[name] for r in robust]).reshape(shape).cpu().numpy() for name in robust[0]}
+    weights, every = _bootstrap_weights(job, len(labels)), accuracy.all_pairs(*shape[1:3])
+    content = {"paradigm": given["paradigm"], "victims": given["networks"], "seeds": given["seeds"]}
+    job.publish_json(
+        {
+            **content,
+            "images": len(labels),
+            "correct": {name: hits.sum(axis=(2, 3)).tolist() for name, hits in correct.items()},
+            "means": {name: accuracy.pair_mean(hits, every, weights).rounded() for name, hits in correct.items()},
+        }
+    )
 
 
 def make_table(job: Job) -> None:
@@ -373,6 +380,7 @@ STAGES: Mapping[str, Callable[[Job], None]] = {
     "cell": make_cell,
     "trigger": make_trigger,
     "flip": make_flip,
+    "whitebox": make_whitebox,
     "table": make_table,
     "figure": make_figure,
 }

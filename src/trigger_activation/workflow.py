@@ -49,7 +49,7 @@ class Workflow:
         return {
             **dict.fromkeys(names, SLUG),
             "surrogates": f"(?!measured/){SLUG}",
-            "study": "trigger|flip",
+            "study": "trigger|flip|whitebox",
             "split": "train|test",
             "seed": "[0-9]+",
             "table": "|".join(self.config.tables),

@@ -224,6 +224,8 @@ def _check_protocol(config: Config, protocol: schema.Protocol, file: Path) -> No
         _require(network, config.networks, file, "networks", "network")
     if protocol.flip is not None:
         _require(protocol.flip.network, protocol.networks, file, "flip.network", "network of this protocol")
+    if protocol.white_box is not None:
+        _require(schema.WHITE_BOX, config.attacks, file, "white_box", "attack")
     for paradigm in protocol.seeds.paradigms:
         _require(paradigm, config.paradigms, file, "seeds.paradigms", "paradigm")
     for role, variant in protocol.roles.items():

@@ -23,6 +23,10 @@ def _check_slug(name: str) -> str:
 T = TypeVar("T")
 STANDARD = "standard"
 """The paradigm of undefended networks."""
+CLEAN = "clean"
+"""The name that rows of clean images have in place of an attack's."""
+WHITE_BOX = "pgd"
+"""The attack that white-box rows run beside AutoAttack."""
 
 Name = Annotated[str, AfterValidator(_check_slug)]
 
@@ -141,6 +145,19 @@ class FlipSettings(StrictModel):
     """Independent random masks at each fraction."""
 
 
+class WhiteBoxSettings(StrictModel):
+    """Attacks on the victims' own gradients; PGD runs as the protocol's variant ``pgd`` does."""
+
+    images: PositiveInt
+    """The first so many test images."""
+    seeds: PositiveInt | None = None
+    """Victims of the first so many seeds; of all seeds unless given."""
+    iterations: PositiveInt = 100
+    """Of APGD and FAB in AutoAttack."""
+    queries: PositiveInt = 5000
+    """Of Square in AutoAttack."""
+
+
 class Protocol(StrictModel):
     """Everything that decides a number: data, networks, training, threat model, seeds."""
 
@@ -157,6 +174,7 @@ class Protocol(StrictModel):
     attack: AttackSettings
     evaluation: EvaluationSettings
     flip: FlipSettings | None = None
+    white_box: WhiteBoxSettings | None = None
     roles: dict[Name, str] = {}
     """Names that tables and attacks use for a paradigm, preprocessing or helper network of this protocol."""
     overrides: Overrides = Overrides()

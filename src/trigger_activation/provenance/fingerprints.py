@@ -40,6 +40,15 @@ SHARED: Mapping[str, tuple[str, ...]] = {
     "cell": ("seeds.py", "evaluation/accuracy.py", "networks/_deployed.py"),
     "trigger": ("evaluation/triggers.py",),
     "flip": ("evaluation/triggers.py",),
+    "whitebox": (
+        "seeds.py",
+        "evaluation/accuracy.py",
+        "evaluation/white_box.py",
+        "attacks/_engine.py",
+        "networks/_deployed.py",
+        "networks/_modes.py",
+        "networks/_folding.py",
+    ),
     "table": (
         "tables/__init__.py",
         "tables/accuracy.py",
