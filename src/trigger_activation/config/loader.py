@@ -240,11 +240,19 @@ def _check_table(config: Config, table: schema.Table, file: Path) -> None:
     if isinstance(table, schema.AccuracyTable):
         for row in table.rows:
             _require(row, config.attacks, file, "rows", "attack")
-    _check_columns(config, table.columns, file)
+    if isinstance(table, schema.SupplementaryTable):
+        for attack in (row.attack for row in table.rows if row.attack is not None):
+            _require(attack, [schema.CLEAN, *config.attacks], file, "rows.attack", "attack")
+    _check_columns(config, table, table.columns, file)
 
 
-def _check_columns(config: Config, columns: Iterable[schema.Column], file: Path) -> None:
+def _check_columns(config: Config, table: schema.Table, columns: Iterable[schema.Column], file: Path) -> None:
     for column in columns:
+        if isinstance(table, schema.SupplementaryTable) and column.preprocessing:
+            raise UserError(
+                f"{file}: columns.preprocessing: white-box attacks are made on networks without preprocessing: remove "
+                f"the column {column.preprocessing}"
+            )
         _require(column.victim, _with_roles(config, config.paradigms), file, "columns.victim", "paradigm or role")
         if column.preprocessing is not None:
             known = _with_roles(config, config.preprocessing)
@@ -269,8 +277,9 @@ def _check_experiment(config: Config, experiment: schema.Experiment, file: Path)
         _require(name, config.figures, file, "figures", "figure")
     for name, selection in experiment.tables.items():
         _require(name, config.tables, file, "tables", "table")
-        if isinstance(config.tables[name], schema.AccuracyTable) and len(selection.slots or "A") != 1:
+        table = config.tables[name]
+        if isinstance(table, schema.OneSlotTable) and len(selection.slots or "A") != 1:
             raise UserError(f"{file}: tables.{name}.slots: an accuracy table shows one data set: give one entry")
         for row in selection.rows or []:
             _require(row, config.attacks, file, f"tables.{name}.rows", "attack")
-        _check_columns(config, selection.columns or [], file)
+        _check_columns(config, table, selection.columns or [], file)

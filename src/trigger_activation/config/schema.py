@@ -42,6 +42,10 @@ Distinct = Annotated[list[T], Field(min_length=1), AfterValidator(_check_distinc
 """A list of at least one value, no two alike."""
 Slot = Literal["A", "B", "C"]
 Decimals = Annotated[int, Field(ge=0, le=4)]
+Surrogates = Literal["standard", "same"]
+"""``same``: adaptive attackers, who train surrogates by the victim's own paradigm."""
+Pairs = Literal["all", "off_diagonal"]
+"""Of surrogate and victim architectures."""
 VariantParameters = dict[str, JsonValue]
 
 
@@ -209,23 +213,53 @@ class TableBase(StrictModel):
     decimals: Decimals = 2
 
 
-class AccuracyTable(TableBase):
+class OneSlotTable(TableBase):
+    """A table of accuracies, all of them on one data set."""
+
+    columns: Distinct[Column]
+
+    @model_validator(mode="after")
+    def _one_slot(self) -> Self:
+        if len(self.slots) != 1:
+            raise ValueError("an accuracy table shows one data set: give `slots` one entry")
+        return self
+
+
+class AccuracyTable(OneSlotTable):
     """Attacks by defenses; each cell an Eq. 7 mean."""
 
     kind: Literal["accuracy"]
     rows: Distinct[str]
-    columns: Distinct[Column]
-    surrogates: Literal["standard", "same"] = "standard"
-    """``same``: adaptive attackers, who train surrogates by the victim's own paradigm."""
-    pairs: Literal["all", "off_diagonal"] = "all"
+    surrogates: Surrogates = "standard"
+    pairs: Pairs = "all"
     clean_row: bool = True
     mean_row: bool = False
 
+
+class SupplementaryRow(StrictModel):
+    """Clean images, transfer attacks over some pairs, or attacks on the victims' own gradients."""
+
+    attack: str | None = None
+    pairs: Pairs = "all"
+    surrogates: Surrogates = "standard"
+    white_box: Literal["pgd", "autoattack"] | None = None
+
     @model_validator(mode="after")
-    def _one_slot(self) -> AccuracyTable:
-        if len(self.slots) != 1:
-            raise ValueError("an accuracy table shows one data set: give `slots` one entry")
+    def _one_kind(self) -> Self:
+        if (self.attack is None) == (self.white_box is None):
+            raise ValueError("a row is either a transfer attack or a white-box one: give it `attack` or `white_box`")
+        if self.attack in {None, CLEAN} and self.model_fields_set & {"pairs", "surrogates"}:
+            raise ValueError("`pairs` and `surrogates` belong to transfer attacks: remove them from this row")
         return self
+
+
+class SupplementaryTable(OneSlotTable):
+    """Kinds of attack by victims: how far transfer robustness is from robustness."""
+
+    kind: Literal["supplementary"]
+    rows: Distinct[SupplementaryRow]
+    notes: list[str] = []
+    """Sentences for the caption, beside those that tell what was used."""
 
 
 class TriggerTable(TableBase):
@@ -253,7 +287,9 @@ class CharacteristicsTable(TableBase):
     implemented: bool = True
 
 
-Table = Annotated[AccuracyTable | TriggerTable | CostTable | CharacteristicsTable, Field(discriminator="kind")]
+Table = Annotated[
+    AccuracyTable | SupplementaryTable | TriggerTable | CostTable | CharacteristicsTable, Field(discriminator="kind")
+]
 
 
 class Figure(StrictModel):

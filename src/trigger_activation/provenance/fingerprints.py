@@ -52,6 +52,7 @@ SHARED: Mapping[str, tuple[str, ...]] = {
     "table": (
         "tables/__init__.py",
         "tables/accuracy.py",
+        "tables/supplementary.py",
         "tables/trigger.py",
         "tables/grid.py",
         "tables/facts.py",
