@@ -81,6 +81,7 @@ SMALL: Documents = {
         "attack": {"eps": "8/255", "steps": 20, "batch_size": 500},
         "evaluation": {"images": 1000, "batch_size": 500, "bootstrap": 500},
         "flip": {"network": "vgg-s", "fractions": [0, 0.5, 1], "masks": 2},
+        "white_box": {"images": 100, "seeds": 1, "iterations": 100, "queries": 5000},
         "roles": {"learnable": "learn_4", "purifier": "nrp"},
         "overrides": {"attacks": {"pgd": {"random_start": False}}},
     },
@@ -105,6 +106,20 @@ SMALL: Documents = {
         "slots": ["A"],
         "columns": [{"victim": "learnable"}],
     },
+    "tables/supplementary.yaml": {
+        "kind": "supplementary",
+        "number": "S1",
+        "title": "Supplement",
+        "slots": ["A"],
+        "rows": [
+            {"attack": "clean"},
+            {"attack": "pgd", "pairs": "off_diagonal", "surrogates": "same"},
+            {"white_box": "pgd"},
+            {"white_box": "autoattack"},
+        ],
+        "columns": _COLUMNS,
+        "notes": ["A note."],
+    },
     "figures/figure2.yaml": {
         "kind": "flip",
         "number": "2",
@@ -116,7 +131,12 @@ SMALL: Documents = {
         "title": "Small",
         "slots": {"A": "mini"},
         "decimals": 2,
-        "tables": {"table1": {}, "table2": {"rows": ["difgsm"], "columns": _COLUMNS}, "table11": {}},
+        "tables": {
+            "table1": {},
+            "table2": {"rows": ["difgsm"], "columns": _COLUMNS},
+            "table11": {},
+            "supplementary": {},
+        },
         "figures": ["figure2"],
     },
 }

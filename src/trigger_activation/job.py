@@ -75,8 +75,8 @@ class Job:
         images = load_arrays(Path(record.path), ("images",))["images"]
         if count is not None and len(images) < count:
             raise UserError(
-                f"{record.path} has {len(images)} images, but {count} are asked for: lower evaluation.images or "
-                "training_images in the protocol"
+                f"{record.path} has {len(images)} images, but {count} are asked for: lower evaluation.images, "
+                "white_box.images or training_images in the protocol"
             )
         return torch.from_numpy(images[:count]).to(self.device)
 

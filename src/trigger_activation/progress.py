@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from trigger_activation.plan.artifact import Artifact
 
-WEIGHTS = {"checkpoint": 30.0, "tae": 7.0, "cell": 2.0, "flip": 10.0}
+WEIGHTS = {"checkpoint": 30.0, "tae": 7.0, "cell": 2.0, "flip": 10.0, "whitebox": 50.0}
 """Rough relative costs of kinds, used until some jobs of a kind have been timed. Data sets have none: they are the
 first jobs, whose time is mostly that of warming up the workers.
 """

@@ -35,6 +35,9 @@ MISSPELT_NAMES = {
     "attack in an experiment": Mistake(
         "experiments/demo.yaml", "table8: {}", "table8: {rows: [pgdd]}", ("tables.table8.rows", "did you mean 'pgd'?")
     ),
+    "attack in a supplementary table": Mistake(
+        "tables/supplementary.yaml", "attack: mifgsm}", "attack: mifsgm}", ("rows.attack", "did you mean 'mifgsm'?")
+    ),
     "paradigm in a table": Mistake(
         "tables/table1.yaml", "victim: fixed_64", "victim: fixd_64", ("columns.victim", "did you mean 'fixed_64'?")
     ),
@@ -110,7 +113,9 @@ UNKNOWN_KEYS = {
     ),
     "augmentation": Mistake("protocols/fashion16.yaml", "padding: 1", "pading: 1", ("pading", "'padding'")),
     "threat model": Mistake("protocols/fashion16.yaml", "steps: 20", "steps: 20, step: 1", ("attack.step", "'steps'")),
+    "white-box settings": Mistake("protocols/fashion16.yaml", "{images: 75", "{image: 75", ("white_box.image",)),
     "table": Mistake("tables/table2.yaml", "mean_row", "meanrow", ("meanrow", "'mean_row'")),
+    "row": Mistake("tables/supplementary.yaml", "pairs:", "pair:", ("rows.2.pair", "'pairs'")),
     "column": Mistake("tables/table1.yaml", "label: 1/255", "lable: 1/255", ("columns.2.lable", "'label'")),
     "figure": Mistake("figures/figure2.yaml", "title:", "titel: x\ntitle:", ("titel", "'title'")),
     "experiment": Mistake("experiments/demo.yaml", "decimals:", "decimal:", ("decimal", "'decimals'")),
@@ -158,6 +163,28 @@ WRONG_VALUES = {
     ),
     "rows of a table without attacks": Mistake(
         "experiments/demo.yaml", "table11: {}", "table11: {rows: [pgd]}", ("tables.table11.rows", "remove it")
+    ),
+    "rows of a supplementary table": Mistake(
+        "experiments/demo.yaml",
+        "supplementary: {}",
+        "supplementary: {rows: [pgd]}",
+        ("supplementary.rows", "remove it"),
+    ),
+    "row of two kinds": Mistake(
+        "tables/supplementary.yaml", "{white_box: pgd}", "{attack: pgd, white_box: pgd}", ("rows.5", "`white_box`")
+    ),
+    "row of no kind": Mistake("tables/supplementary.yaml", "{white_box: pgd}", "{}", ("rows.5", "`attack`")),
+    "pairs of a white-box attack": Mistake(
+        "tables/supplementary.yaml", "{white_box: pgd}", "{white_box: pgd, pairs: all}", ("rows.5", "remove them")
+    ),
+    "pairs of clean images": Mistake(
+        "tables/supplementary.yaml", "{attack: clean}", "{attack: clean, pairs: all}", ("rows.0", "remove them")
+    ),
+    "unknown white-box attack": Mistake(
+        "tables/supplementary.yaml", "white_box: pgd", "white_box: apgd", ("rows.5.white_box", "'autoattack'")
+    ),
+    "preprocessing in front of a white-box attack": Mistake(
+        "tables/supplementary.yaml", "{victim: noise_64}", "{preprocessing: nrp}", ("columns.preprocessing", "nrp")
     ),
     "network for larger images": Mistake(
         "protocols/cifar10.yaml", "densenet121]", "densenet121, inception_v4]", ("inception_v4", "32 px", "choose")
@@ -268,6 +295,23 @@ def test_a_flip_figure_needs_flip_settings(project: Project) -> None:
     sentence = project.complaint()
     assert "config/protocols/fashion16.yaml" in sentence
     assert "add network, fractions and masks" in sentence
+
+
+def test_white_box_rows_need_white_box_settings(project: Project) -> None:
+    with project.edited("protocols/fashion16.yaml") as protocol:
+        del protocol["white_box"]
+    sentence = project.complaint()
+    assert "config/protocols/fashion16.yaml" in sentence
+    assert "add `white_box: {images: ...}`" in sentence
+
+
+def test_white_box_settings_need_pgd(small: Project) -> None:
+    small.replace("attacks/all.yaml", "pgd:", "madry:")
+    small.replace("protocols/mini.yaml", "    pgd:", "    madry:")
+    small.replace("tables/table1.yaml", "- pgd", "- madry")
+    sentence = small.complaint()
+    assert "config/protocols/mini.yaml" in sentence
+    assert "white_box names the attack 'pgd'" in sentence
 
 
 def test_a_role_that_the_protocol_leaves_out_is_named(project: Project) -> None:

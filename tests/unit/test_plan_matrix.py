@@ -27,6 +27,8 @@ CHECKPOINT = re.compile(r"results/checkpoints/(?P<dataset>.+)/(?P<arch>.+)__(?P<
 TAE_SET = re.compile(r"results/taes/(?P<dataset>.+)/(?P<arch>.+)__(?P<surrogate>.+)/seed0/(?P<attack>.+)\.npz")
 CELL = re.compile(r"results/cells/(?P<dataset>.+)/(?P<surrogate>.+)/(?P<attack>.+)/(?P<column>.+)\.json")
 
+TAE_OF_THE_DEMO = "results/taes/fashion16/vgg-s__standard/seed0/pgd.npz"
+
 Names = tuple[str, ...]
 
 
@@ -191,6 +193,21 @@ def test_purified_cells_read_purified_sets_only() -> None:
     for cell in of_kind("cell"):
         if cell.parameters["column"] in STORED_PURIFIERS:
             assert all(path.startswith("results/purified/") for path in cell.inputs["images"])
+
+
+def test_the_supplementary_table_adds_a_control_and_white_box_measurements() -> None:
+    upstream = shipped_plan().upstream([shipped_plan().targets["paper"]["supplementary"]])
+    added = [artifact for artifact in upstream if artifact.path not in of_tables()]
+    assert Counter(artifact.kind for artifact in added) == {"checkpoint": 5, "cell": 3, "whitebox": 7, "table": 1}
+    assert {parsed(CHECKPOINT, a.path)[2] for a in added if a.kind == "checkpoint"} == {"noise_64"}
+    assert {parsed(CELL, a.path)[3] for a in added if a.kind == "cell"} == {"noise_64"}
+
+
+def test_white_box_victims_are_those_of_the_seeds_that_the_protocol_asks_for() -> None:
+    path = "results/checkpoints/fashion16/{}__at/seed0.safetensors"
+    measured = shipped_plan()["results/cells/fashion16/measured/whitebox/at.json"]
+    assert measured.inputs["victims"] == (path.format("vgg-s"), path.format("resnet18-xs"))
+    assert measured.parameters["attack"] == shipped_plan()[TAE_OF_THE_DEMO].parameters["attack"]
 
 
 def test_planning_twice_gives_the_same_recipes() -> None:

@@ -8,10 +8,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from smoke_project import Project
+from smoke_project import Project, make
 
 from trigger_activation.config import load_config
-from trigger_activation.plan import build_plan
+from trigger_activation.plan import Plan, build_plan
 
 pytestmark = pytest.mark.workflow
 
@@ -59,6 +59,27 @@ def test_cells_hold_counts_that_give_their_means(finished: Project) -> None:
         assert cell["means"]["all"]["mean"] == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.parametrize("paradigm", ["standard", "fixed_64"])
+def test_white_box_attacks_only_take_from_accuracy(finished: Project, paradigm: str) -> None:
+    path = finished.folder / f"results/cells/smoke/measured/whitebox/{paradigm}.json"
+    measured = json.loads(path.read_text())["content"]
+    correct, means = measured["correct"], measured["means"]
+    ((*clean,),) = correct["clean"]  # one seed, although fixed_64 has two
+    for attack in ("clean", "pgd", "autoattack"):
+        ((*left,),) = correct[attack]
+        assert all(count <= most for count, most in zip(left, clean, strict=True))
+        assert means[attack]["mean"] == pytest.approx(100 * sum(left) / len(left) / measured["images"], abs=1e-5)
+        assert means[attack]["standard_deviation"] is None
+
+
+def test_a_white_box_measurement_has_the_same_bytes_in_another_process(plan: Plan) -> None:
+    path = Path("results/cells/smoke/measured/whitebox/fixed_64.json")
+    before = path.read_bytes()
+    path.unlink()
+    make(plan, str(path))
+    assert path.read_bytes() == before
+
+
 def test_logs_show_progress(finished: Project) -> None:
     (log,) = finished.folder.glob("results/logs/checkpoints/smoke/vgg-s__at/seed0.log")
     assert "2/2" in log.read_text()
@@ -85,8 +106,9 @@ def test_one_cell_builds_only_what_it_needs(fresh: Project) -> None:
 def test_the_whole_paper_can_be_planned(fresh: Project) -> None:
     planned = fresh.planned(settings=("experiment=paper",))
     purified = planned["purified_tae"] + planned["purified_clean"]
-    # One more than the paper's 162 networks: the diffusion model of Diff-PGD, which is imported.
-    assert (planned["checkpoint"], planned["tae"], purified, planned["cell"]) == (163, 322, 266, 469)
+    # Beside the paper's 162 networks: the diffusion model of Diff-PGD, which is imported, and the noise control of the
+    # supplementary table with its cells.
+    assert (planned["checkpoint"], planned["tae"], purified, planned["cell"]) == (162 + 1 + 5, 322, 266, 469 + 3)
 
 
 def test_what_is_not_implemented_stops_the_run_before_its_first_job(fresh: Project) -> None:

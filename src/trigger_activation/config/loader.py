@@ -258,6 +258,8 @@ def _check_protocol(config: Config, protocol: schema.Protocol, file: Path) -> No
         _require(protocol.flip.network, protocol.networks, file, "flip.network", "network of this protocol")
     if protocol.cost is not None:
         _require(protocol.cost.network, protocol.networks, file, "cost.network", "network of this protocol")
+    if protocol.white_box is not None:
+        _require(schema.WHITE_BOX, config.attacks, file, "white_box", "attack")
     for paradigm in protocol.seeds.paradigms:
         _require(paradigm, config.paradigms, file, "seeds.paradigms", "paradigm")
     for role, variant in protocol.roles.items():
@@ -272,12 +274,20 @@ def _check_table(config: Config, table: schema.Table, file: Path) -> None:
     if isinstance(table, schema.AccuracyTable | schema.CharacteristicsTable):
         for row in table.rows:
             _require(row, config.attacks, file, "rows", "attack")
+    if isinstance(table, schema.SupplementaryTable):
+        for attack in (row.attack for row in table.rows if row.attack is not None):
+            _require(attack, [schema.CLEAN, *config.attacks], file, "rows.attack", "attack")
     _check_columns(config, table, table.columns, file)
 
 
 def _check_columns(config: Config, table: schema.Table, columns: Iterable[schema.Column], file: Path) -> None:
     victims = {*_with_roles(config, config.paradigms), *config.victims}
     for column in columns:
+        if isinstance(table, schema.SupplementaryTable) and column.preprocessing:
+            raise UserError(
+                f"{file}: columns.preprocessing: white-box attacks are made on networks without preprocessing: remove "
+                f"the column {column.preprocessing}"
+            )
         if not isinstance(table, schema.AccuracyTable) or table.surrogates != "standard":
             _refuse_imported(config, column.victim, file, "columns.victim")
         _require(column.victim, victims, file, "columns.victim", "paradigm, role or victim")
@@ -304,9 +314,9 @@ def _check_experiment(config: Config, experiment: schema.Experiment, file: Path)
         _require(name, config.figures, file, "figures", "figure")
     for name, selection in experiment.tables.items():
         _require(name, config.tables, file, "tables", "table")
-        one_slot = isinstance(config.tables[name], schema.AccuracyTable | schema.CharacteristicsTable)
-        if one_slot and len(selection.slots or "A") != 1:
+        table = config.tables[name]
+        if isinstance(table, schema.OneSlotTable) and len(selection.slots or "A") != 1:
             raise UserError(f"{file}: tables.{name}.slots: this table shows one data set: give one entry")
         for row in selection.rows or []:
             _require(row, config.attacks, file, f"tables.{name}.rows", "attack")
-        _check_columns(config, config.tables[name], selection.columns or [], file)
+        _check_columns(config, table, selection.columns or [], file)

@@ -23,6 +23,10 @@ def _check_slug(name: str) -> str:
 T = TypeVar("T")
 STANDARD = "standard"
 """The paradigm of undefended networks."""
+CLEAN = "clean"
+"""The name that rows of clean images have in place of an attack's."""
+WHITE_BOX = "pgd"
+"""The attack that white-box rows run beside AutoAttack."""
 
 Name = Annotated[str, AfterValidator(_check_slug)]
 
@@ -40,6 +44,10 @@ Slot = Literal["A", "B", "C"]
 Report = Literal["comparison", "audit"]
 """The run beside the published numbers, and these numbers' own arithmetic."""
 Decimals = Annotated[int, Field(ge=0, le=4)]
+Surrogates = Literal["standard", "same"]
+"""``same``: adaptive attackers, who train surrogates by the victim's own paradigm."""
+Pairs = Literal["all", "off_diagonal"]
+"""Of surrogate and victim architectures."""
 VariantParameters = dict[str, JsonValue]
 
 
@@ -170,6 +178,19 @@ class CostSettings(StrictModel):
     """After so long the timing of one size ends early; the cell says how many batches it is of."""
 
 
+class WhiteBoxSettings(StrictModel):
+    """Attacks on the victims' own gradients; PGD runs as the protocol's variant ``pgd`` does."""
+
+    images: PositiveInt
+    """The first so many test images."""
+    seeds: PositiveInt | None = None
+    """Victims of the first so many seeds; of all seeds unless given."""
+    iterations: PositiveInt = 100
+    """Of APGD and FAB in AutoAttack."""
+    queries: PositiveInt = 5000
+    """Of Square in AutoAttack."""
+
+
 class Protocol(StrictModel):
     """Everything that decides a number: data, networks, training, threat model, seeds."""
 
@@ -187,6 +208,7 @@ class Protocol(StrictModel):
     evaluation: EvaluationSettings
     flip: FlipSettings | None = None
     cost: CostSettings | None = None
+    white_box: WhiteBoxSettings | None = None
     roles: dict[Name, str] = {}
     """Names that tables and attacks use for a paradigm, preprocessing or helper network of this protocol."""
     overrides: Overrides = Overrides()
@@ -221,23 +243,53 @@ class TableBase(StrictModel):
     decimals: Decimals = 2
 
 
-class AccuracyTable(TableBase):
+class OneSlotTable(TableBase):
+    """A table of accuracies, all of them on one data set."""
+
+    columns: Distinct[Column]
+
+    @model_validator(mode="after")
+    def _one_slot(self) -> Self:
+        if len(self.slots) != 1:
+            raise ValueError("an accuracy table shows one data set: give `slots` one entry")
+        return self
+
+
+class AccuracyTable(OneSlotTable):
     """Attacks by defenses; each cell an Eq. 7 mean."""
 
     kind: Literal["accuracy"]
     rows: Distinct[str]
-    columns: Distinct[Column]
-    surrogates: Literal["standard", "same"] = "standard"
-    """``same``: adaptive attackers, who train surrogates by the victim's own paradigm."""
-    pairs: Literal["all", "off_diagonal"] = "all"
+    surrogates: Surrogates = "standard"
+    pairs: Pairs = "all"
     clean_row: bool = True
     mean_row: bool = False
 
+
+class SupplementaryRow(StrictModel):
+    """Clean images, transfer attacks over some pairs, or attacks on the victims' own gradients."""
+
+    attack: str | None = None
+    pairs: Pairs = "all"
+    surrogates: Surrogates = "standard"
+    white_box: Literal["pgd", "autoattack"] | None = None
+
     @model_validator(mode="after")
-    def _one_slot(self) -> AccuracyTable:
-        if len(self.slots) != 1:
-            raise ValueError("an accuracy table shows one data set: give `slots` one entry")
+    def _one_kind(self) -> Self:
+        if (self.attack is None) == (self.white_box is None):
+            raise ValueError("a row is either a transfer attack or a white-box one: give it `attack` or `white_box`")
+        if self.attack in {None, CLEAN} and self.model_fields_set & {"pairs", "surrogates"}:
+            raise ValueError("`pairs` and `surrogates` belong to transfer attacks: remove them from this row")
         return self
+
+
+class SupplementaryTable(OneSlotTable):
+    """Kinds of attack by victims: how far transfer robustness is from robustness."""
+
+    kind: Literal["supplementary"]
+    rows: Distinct[SupplementaryRow]
+    notes: list[str] = []
+    """Sentences for the caption, beside those that tell what was used."""
 
 
 class TriggerTable(TableBase):
@@ -300,7 +352,9 @@ class CharacteristicsTable(TableBase):
         return self
 
 
-Table = Annotated[AccuracyTable | TriggerTable | CostTable | CharacteristicsTable, Field(discriminator="kind")]
+Table = Annotated[
+    AccuracyTable | SupplementaryTable | TriggerTable | CostTable | CharacteristicsTable, Field(discriminator="kind")
+]
 
 
 class Figure(StrictModel):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,6 +39,16 @@ class PairMean:
     """Over victim seeds (n - 1); None for one seed."""
     bootstrap: list[float]
     """Means over resampled images."""
+
+    def rounded(self) -> dict[str, Any]:
+        """For JSON: percentages to 1e-6, below what any count of images can resolve."""
+
+        def shorten(value: Any) -> Any:
+            if isinstance(value, list):
+                return [shorten(item) for item in value]
+            return value if value is None else round(value, 6)
+
+        return {key: shorten(value) for key, value in asdict(self).items()}
 
 
 def pair_mean(correct: NDArray[np.bool_], pairs: NDArray[np.bool_], resamples: NDArray[np.float64]) -> PairMean:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from trigger_activation.config.schema import STANDARD, Config, Protocol, Variant
+from trigger_activation.config.schema import CLEAN, STANDARD, WHITE_BOX, Config, Protocol, Variant
 from trigger_activation.errors import UserError, suggest
 from trigger_activation.helpers import HELPERS, TrainedHelper
 from trigger_activation.networks import NETWORKS
 from trigger_activation.plan import paths
 from trigger_activation.plan.artifact import Artifact, Inputs, Plan
 from trigger_activation.plan.variants import Resolved, Variants
-
-CLEAN = "clean"
 
 STAGE_VERSIONS = {
     "dataset": 1,
@@ -26,6 +24,7 @@ STAGE_VERSIONS = {
     "trigger": 1,
     "flip": 1,
     "cost": 1,
+    "whitebox": 1,
     "table": 1,
     "figure": 1,
     "comparison": 1,
@@ -222,7 +221,7 @@ class ProtocolArtifacts:
         if networks != self.protocol.networks:
             parameters["victims"] = networks
         inputs = {
-            "victims": tuple(self.checkpoint(network, victim, seed) for seed in seeds for network in networks),
+            "victims": self._checkpoints(networks, victim, seeds),
             "images": self._image_sets(surrogates, attack, preprocessing if stored else None),
             "test": (self.dataset("test"),),
         }
@@ -238,11 +237,11 @@ class ProtocolArtifacts:
     def trigger(self, paradigm: str) -> str:
         """Magnitudes and pictures of the triggers of one paradigm (Table XI, Figure 3)."""
         seeds = list(self.protocol.seeds.of(paradigm))
-        networks = self.protocol.networks
-        checkpoints = tuple(self.checkpoint(network, paradigm, seed) for seed in seeds for network in networks)
-        parameters = {"paradigm": paradigm, "networks": networks, "seeds": seeds}
+        parameters = {"paradigm": paradigm, "networks": self.protocol.networks, "seeds": seeds}
         path = paths.measured(self.name, "trigger", paradigm)
-        return self._add(path, "trigger", parameters, {"checkpoints": checkpoints}, {})
+        return self._add(
+            path, "trigger", parameters, {"checkpoints": self._checkpoints(self.protocol.networks, paradigm, seeds)}, {}
+        )
 
     def flip(self, paradigm: str) -> str:
         """Accuracy and loss while entries of the trigger are flipped (Figure 2)."""
@@ -288,6 +287,33 @@ class ProtocolArtifacts:
         algorithms = {"preprocessing": method} if method else {}
         return self._add(paths.measured(self.name, "cost", column), "cost", parameters, inputs, algorithms)
 
+    def white_box(self, paradigm: str) -> str:
+        """Accuracy of one paradigm's victims under attacks on their own gradients."""
+        settings = self.protocol.white_box
+        if settings is None:
+            raise UserError(
+                f"config/protocols/{self.name}.yaml has no `white_box` settings, which white-box rows need: add "
+                "`white_box: {images: ...}`"
+            )
+        seeds = list(self.protocol.seeds.of(paradigm)[: settings.seeds])
+        attack = self.variants.resolve("attacks", WHITE_BOX, self.name)
+        parameters = {
+            "paradigm": paradigm,
+            "networks": self.protocol.networks,
+            "seeds": seeds,
+            "attack": attack.parameters,
+            **settings.model_dump(exclude={"seeds"}),
+            "batch_size": self.protocol.attack.batch_size,
+            "bootstrap": self.protocol.evaluation.bootstrap,
+            "threads": self.protocol.threads,
+        }
+        inputs = {
+            "victims": self._checkpoints(self.protocol.networks, paradigm, seeds),
+            "test": (self.dataset("test"),),
+        }
+        path = paths.measured(self.name, "whitebox", paradigm)
+        return self._add(path, "whitebox", parameters, inputs, {"attack": attack})
+
     def variant_of_role(self, kind: str, name: str) -> str:
         """The variant of a kind that a role stands for in this protocol; other names stand for themselves."""
         variant = self.protocol.roles.get(name, name)
@@ -330,6 +356,9 @@ class ProtocolArtifacts:
     def _is_stored(self, preprocessing: str) -> bool:
         implemented = self.config.preprocessing[preprocessing].implemented
         return implemented and bool(self.variants.class_of("preprocessing", preprocessing).stored)
+
+    def _checkpoints(self, networks: Sequence[str], paradigm: str, seeds: Sequence[int]) -> tuple[str, ...]:
+        return tuple(self.checkpoint(network, paradigm, seed) for seed in seeds for network in networks)
 
     def _image_sets(self, surrogates: str, attack: str, purifier: str | None) -> tuple[str, ...]:
         if attack == CLEAN:

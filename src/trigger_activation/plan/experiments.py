@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from trigger_activation.config.schema import (
+    CLEAN,
     STANDARD,
+    WHITE_BOX,
     AccuracyTable,
     CharacteristicsTable,
     Column,
@@ -15,15 +17,22 @@ from trigger_activation.config.schema import (
     Experiment,
     Figure,
     Selection,
+    SupplementaryRow,
+    SupplementaryTable,
+    Surrogates,
     Table,
     TriggerTable,
 )
 from trigger_activation.errors import UserError
 from trigger_activation.plan import paths
 from trigger_activation.plan.artifact import Artifact, Inputs, Plan
-from trigger_activation.plan.artifacts import CLEAN, STAGE_VERSIONS, ProtocolArtifacts
+from trigger_activation.plan.artifacts import STAGE_VERSIONS, ProtocolArtifacts
 from trigger_activation.plan.reports import ReportPlanner
 from trigger_activation.plan.variants import Variants
+
+PAIRS = {"all": "all pairs", "off_diagonal": "different architectures"}
+SURROGATES = {"standard": "", "same": ", adaptive"}
+"""How labels of supplementary rows tell transfer attacks apart."""
 
 
 def build_plan(config: Config) -> Plan:
@@ -78,9 +87,11 @@ class ExperimentPlanner:
             return self._accuracy_table(name, table, selection.rows or table.rows, columns)
         if selection.rows and not isinstance(table, CharacteristicsTable):
             raise UserError(
-                f"config/experiments/{self.name}.yaml: tables.{name}.rows selects rows of a table that has no attack "
-                "rows: remove it"
+                f"config/experiments/{self.name}.yaml: tables.{name}.rows selects attacks, which only accuracy tables "
+                "have as rows: remove it"
             )
+        if isinstance(table, SupplementaryTable):
+            return self._supplementary_table(name, table, columns)
         if isinstance(table, TriggerTable):
             return self._trigger_table(name, table, columns)
         if isinstance(table, CostTable):
@@ -96,7 +107,7 @@ class ExperimentPlanner:
         slot = self._slot(table.slots[0], name)
         resolved = [self._column(slot, column) for column in columns]
         attacks = [*([CLEAN] if table.clean_row else []), *rows]
-        cells = [self._accuracy_cell(slot, table, attack, column) for attack in attacks for column in resolved]
+        cells = [self._cell(slot, table.surrogates, attack, column) for attack in attacks for column in resolved]
         layout = {
             "kind": table.kind,
             "number": table.number,
@@ -120,13 +131,55 @@ class ExperimentPlanner:
         }
         return self._rendered(name, "table", layout, {"cells": tuple(cells)}, ("csv", "md"))
 
-    def _accuracy_cell(self, slot: ProtocolArtifacts, table: AccuracyTable, attack: str, column: dict[str, Any]) -> str:
-        surrogates = STANDARD if table.surrogates == "standard" else column["victim"]
-        return self._cell(slot, CLEAN if attack == CLEAN else surrogates, attack, column)
-
     @staticmethod
-    def _cell(slot: ProtocolArtifacts, surrogates: str, attack: str, column: dict[str, Any]) -> str:
-        return slot.cell(surrogates, attack, column["name"], column["victim"], column["preprocessing"])
+    def _cell(slot: ProtocolArtifacts, surrogates: Surrogates, attack: str, column: dict[str, Any]) -> str:
+        trained_by = STANDARD if surrogates == "standard" else column["victim"]
+        return slot.cell(
+            CLEAN if attack == CLEAN else trained_by,
+            attack,
+            column["name"],
+            column["victim"],
+            column["preprocessing"],
+        )
+
+    def _supplementary_table(self, name: str, table: SupplementaryTable, columns: Sequence[Column]) -> str:
+        slot = self._slot(table.slots[0], name)
+        resolved = [self._column(slot, column) for column in columns]
+        cells = [self._supplementary_cell(slot, row, column) for row in table.rows for column in resolved]
+        settings = slot.protocol.white_box if any(row.white_box for row in table.rows) else None
+        attacks = [row.attack or WHITE_BOX for row in table.rows if row.attack != CLEAN]
+        layout = {
+            "kind": table.kind,
+            "number": table.number,
+            "title": table.title,
+            "decimals": self._decimals(table),
+            "rows": [self._supplementary_row(slot, row) for row in table.rows],
+            "columns": resolved,
+            "protocol": slot.facts(),
+            "white_box": settings and settings.model_dump(),
+            "changes": [
+                *slot.changes("attacks", attacks),
+                *slot.changes("paradigms", [column["victim"] for column in resolved]),
+            ],
+            "notes": table.notes,
+        }
+        return self._rendered(name, "table", layout, {"cells": tuple(cells)}, ("csv", "md"))
+
+    def _supplementary_cell(self, slot: ProtocolArtifacts, row: SupplementaryRow, column: dict[str, Any]) -> str:
+        if row.attack is None:
+            return slot.white_box(column["victim"])
+        return self._cell(slot, row.surrogates, row.attack, column)
+
+    def _supplementary_row(self, slot: ProtocolArtifacts, row: SupplementaryRow) -> dict[str, Any]:
+        if row.attack is None:
+            pgd = f"{self.config.attacks[WHITE_BOX].label}-{slot.protocol.attack.steps}"
+            label = f"White-box {'AutoAttack' if row.white_box == 'autoattack' else pgd}"
+            return {"label": label, "attack": row.white_box, "surrogates": "victim", "pairs": None}
+        label = self._attack_label(slot, row.attack)
+        if row.attack == CLEAN:
+            return {"label": label, "attack": CLEAN, "surrogates": None, "pairs": row.pairs}
+        label += f", {PAIRS[row.pairs]}{SURROGATES[row.surrogates]}"
+        return {"label": label, "attack": row.attack, "surrogates": row.surrogates, "pairs": row.pairs}
 
     def _trigger_table(self, name: str, table: TriggerTable, columns: Sequence[Column]) -> str:
         measured: list[str] = []
@@ -161,8 +214,8 @@ class ExperimentPlanner:
         slot = self._slot(table.slots[0], name)
         undefended, *resolved = [self._column(slot, column) for column in [Column(), *table.columns]]
         costs = [self._cost(slot, column) for column in (undefended, *resolved)]
-        clean = [self._cell(slot, CLEAN, CLEAN, column) for column in (undefended, *resolved)]
-        attacked = [self._cell(slot, STANDARD, attack, column) for attack in rows for column in resolved]
+        clean = [self._cell(slot, "standard", CLEAN, column) for column in (undefended, *resolved)]
+        attacked = [self._cell(slot, "standard", attack, column) for attack in rows for column in resolved]
         layout = {
             "kind": table.kind,
             "number": table.number,

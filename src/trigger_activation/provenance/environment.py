@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("torch", "torchvision", "timm", "numpy", "diffusers", "safetensors", "snakemake")
+PACKAGES = ("torch", "torchvision", "timm", "numpy", "diffusers", "pyautoattack", "safetensors", "snakemake")
 TRACKED = ("src", "config", "workflow", "requirements.lock")
 """What makes a working tree dirty."""
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from trigger_activation import seeds
 from trigger_activation.attacks import Attack
 from trigger_activation.errors import UserError
+from trigger_activation.evaluation import accuracy
 from trigger_activation.helpers import ConsultsHelper
 from trigger_activation.job import Job
 from trigger_activation.registry import Registry
@@ -44,10 +46,7 @@ def largest_change(adversarial: torch.Tensor, clean: torch.Tensor) -> int:
     return int((adversarial.to(torch.int16) - clean.to(torch.int16)).abs().max())
 
 
-def png_base64(picture: torch.Tensor) -> str:
-    """uint8 (H, W, 3) as a PNG in base64."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(picture.cpu().numpy()).save(buffer, format="PNG", optimize=True)
-    return base64.b64encode(buffer.getvalue()).decode()
+def bootstrap_weights(job: Job, images: int) -> NDArray[np.float64]:
+    """The same draws for all cells over the same test images."""
+    stream = seeds.numpy_generator(job.spec.inputs["test"][0].path, "bootstrap")
+    return accuracy.bootstrap_weights(images, job.parameters["bootstrap"], stream)

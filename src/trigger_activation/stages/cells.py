@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from trigger_activation.attacks import ATTACKS
 from trigger_activation.evaluation import accuracy
 from trigger_activation.job import Job
 from trigger_activation.preprocessing import PREPROCESSING
-from trigger_activation.stages._shared import check_budget
+from trigger_activation.stages._shared import bootstrap_weights, check_budget
 from trigger_activation.training.data import to_float
 
 
@@ -51,8 +50,7 @@ def _cell_content(job: Job, correct: np.ndarray[Any, np.dtype[np.bool_]]) -> dic
     given = job.parameters
     surrogates = [] if given["surrogates"] == "clean" else given["networks"]
     victims = given.get("victims", given["networks"])
-    stream = seeds.numpy_generator(job.spec.inputs["test"][0].path, "bootstrap")
-    weights = accuracy.bootstrap_weights(correct.shape[-1], given["bootstrap"], stream)
+    weights = bootstrap_weights(job, correct.shape[-1])
     return {
         "surrogate_paradigm": given["surrogates"],
         "attack": given["attack"],
@@ -63,7 +61,7 @@ def _cell_content(job: Job, correct: np.ndarray[Any, np.dtype[np.bool_]]) -> dic
         "images": correct.shape[-1],
         "correct": correct.sum(axis=-1).tolist(),
         "means": {
-            name: _rounded(asdict(accuracy.pair_mean(hits, pairs, weights)))
+            name: accuracy.pair_mean(hits, pairs, weights).rounded()
             for name, hits, pairs in _selections(correct, victims, surrogates)
         },
     }
@@ -82,14 +80,3 @@ def _selections(
         yield "off_diagonal", correct, off_diagonal
     if surrogates and len(correct) > 1 and not off_diagonal.all():
         yield "same_architecture", correct[1:], ~off_diagonal
-
-
-def _rounded(statistics: dict[str, Any]) -> dict[str, Any]:
-    """Percentages to 1e-6, below what any count of images can resolve."""
-
-    def shorten(value: Any) -> Any:
-        if isinstance(value, list):
-            return [shorten(item) for item in value]
-        return value if value is None else round(value, 6)
-
-    return {key: shorten(value) for key, value in statistics.items()}

@@ -9,12 +9,13 @@ import torch
 from tqdm import tqdm
 
 from trigger_activation import seeds
+from trigger_activation.attacks import ATTACKS
 from trigger_activation.errors import UserError
-from trigger_activation.evaluation import triggers
+from trigger_activation.evaluation import accuracy, triggers, white_box
 from trigger_activation.evaluation.timing import time_batches
 from trigger_activation.job import Job
 from trigger_activation.preprocessing import PREPROCESSING, Preprocessing
-from trigger_activation.stages._shared import equipped, png_base64
+from trigger_activation.stages._shared import bootstrap_weights, equipped
 from trigger_activation.training.data import to_float
 
 
@@ -34,7 +35,7 @@ def make_trigger(job: Job) -> None:
                 "seed": seed,
                 "mean_square": triggers.mean_square(deployed.trigger),
                 "largest": float(deployed.trigger.abs().max()),
-                "picture": png_base64(triggers.as_picture(deployed.trigger)),
+                "picture": triggers.png_base64(triggers.as_picture(deployed.trigger)),
             }
         )
     job.publish_json({"paradigm": job.parameters["paradigm"], "triggers": measured})
@@ -63,6 +64,32 @@ def make_flip(job: Job) -> None:
     ]
     content = {"paradigm": given["paradigm"], "network": given["network"], "images": len(labels)}
     job.publish_json({**content, "points": [asdict(point) for point in points]})
+
+
+def make_whitebox(job: Job) -> None:
+    """Attack every victim of one paradigm through its own gradients."""
+    given = job.parameters
+    images, labels = job.labelled("test", given["images"])
+    attack = ATTACKS.instance(given["attack"])
+    effort = {key: given[key] for key in ("batch_size", "iterations", "queries")}
+    paths = [reference.path for reference in job.spec.inputs["victims"]]
+    robust = [
+        white_box.robustness(victim, attack, images, labels, generator=job.generator(path), **effort)
+        for path, victim in zip(paths, tqdm(job.networks("victims"), desc="victims"), strict=True)
+    ]
+    # each (seeds, T, 1, N)
+    shape = len(given["seeds"]), len(given["networks"]), 1, len(labels)
+    correct = {name: torch.stack([r[name] for r in robust]).reshape(shape).cpu().numpy() for name in robust[0]}
+    weights, every = bootstrap_weights(job, len(labels)), accuracy.all_pairs(*shape[1:3])
+    content = {"paradigm": given["paradigm"], "victims": given["networks"], "seeds": given["seeds"]}
+    job.publish_json(
+        {
+            **content,
+            "images": len(labels),
+            "correct": {name: hits.sum(axis=(2, 3)).tolist() for name, hits in correct.items()},
+            "means": {name: accuracy.pair_mean(hits, every, weights).rounded() for name, hits in correct.items()},
+        }
+    )
 
 
 def make_cost(job: Job) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from trigger_activation.tables import accuracy, characteristics, cost, trigger
+from trigger_activation.tables import accuracy, characteristics, cost, supplementary, trigger
 from trigger_activation.tables.grid import Grid, render_grid
 
 KINDS: Mapping[str, Callable[[Mapping[str, Any], Sequence[dict[str, Any]]], Grid]] = {
     "accuracy": accuracy.build,
+    "supplementary": supplementary.build,
     "trigger": trigger.build,
     "cost": cost.build,
     "characteristics": characteristics.build,

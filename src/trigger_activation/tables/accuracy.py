@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean
 from typing import Any
 
 import numpy as np
 
 from trigger_activation.tables.facts import (
+    MARKS,
     changed_parameters,
+    column_seeds,
     data_and_networks,
     seeds_used,
     substitutes,
@@ -34,9 +36,11 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> Grid:
         cells: row by row, in the order of the layout.
     """
     columns, attacks = layout["columns"], layout["rows"]
-    width = len(columns)
-    by_row = [cells[start : start + width] for start in range(0, len(cells), width)]
-    rows = [_row(layout, attack, row) for attack, row in zip(attacks, by_row, strict=True)]
+    by_row = in_rows(cells, len(columns))
+    rows = [
+        value_row(attack["label"], [statistics(layout, cell) for cell in row], layout["decimals"])
+        for attack, row in zip(attacks, by_row, strict=True)
+    ]
     if layout["mean_row"]:
         attacked = [r for attack, r in zip(attacks, by_row, strict=True) if attack["attack"] != CLEAN]
         rows.append(_mean_row(layout, attacked))
@@ -51,6 +55,11 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> Grid:
     )
 
 
+def in_rows(cells: Sequence[dict[str, Any]], width: int) -> list[Sequence[dict[str, Any]]]:
+    """A flat sequence of cells, row by row."""
+    return [cells[start : start + width] for start in range(0, len(cells), width)]
+
+
 def statistics(layout: Mapping[str, Any], cell: dict[str, Any]) -> dict[str, Any]:
     """The mean that the table prints, with its spread; the clean row has no pairs to choose from."""
     pairs = "all" if cell["attack"] == CLEAN else layout["pairs"]
@@ -58,14 +67,11 @@ def statistics(layout: Mapping[str, Any], cell: dict[str, Any]) -> dict[str, Any
     return chosen
 
 
-def _row(layout: Mapping[str, Any], attack: Mapping[str, str], cells: Sequence[dict[str, Any]]) -> Row:
-    shown = [statistics(layout, cell) for cell in cells]
+def value_row(label: str, shown: Sequence[Mapping[str, Any]], decimals: int) -> Row:
+    """Means with their deviation over seeds, the best two marked."""
     marks = ranked([s["mean"] for s in shown])
-    entries = [
-        Entry(s["mean"], layout["decimals"], s["standard_deviation"], mark)
-        for s, mark in zip(shown, marks, strict=True)
-    ]
-    return Row(attack["label"], entries)
+    entries = [Entry(s["mean"], decimals, s["standard_deviation"], mark) for s, mark in zip(shown, marks, strict=True)]
+    return Row(label, entries)
 
 
 def _mean_row(layout: Mapping[str, Any], rows: Sequence[Sequence[dict[str, Any]]]) -> Row:
@@ -81,9 +87,14 @@ def interval(bootstrap: Sequence[float]) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def largest_error(shown: Iterable[Mapping[str, Any]]) -> str:
+    """``±1.2 points``: half the widest interval."""
+    halves = [(high - low) / 2 for low, high in (interval(s["bootstrap"]) for s in shown)]
+    return f"±{max(halves):.1f} points"
+
+
 def _notes(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> list[str]:
-    halves = [(high - low) / 2 for low, high in (interval(statistics(layout, c)["bootstrap"]) for c in cells)]
-    counts = {f"{c['group']} {c['label']}".strip(): c["seeds"] for c in layout["columns"]}
+    error = largest_error(statistics(layout, cell) for cell in cells)
     return [
         data_and_networks(layout["protocol"]),
         threat_model(layout["protocol"], cells[0]["images"]),
@@ -91,23 +102,29 @@ def _notes(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> list[s
         *substitutes(layout["substitutes"]),
         *trained_elsewhere(layout["columns"]),
         f"Accuracy in percent, the mean over {PAIRS[layout['pairs']]}; {SURROGATES[layout['surrogates']]}.",
-        seeds_used(counts),
-        f"Resampling the images moves a cell by up to ±{max(halves):.1f} points (95 %).",
-        "Best of a row bold, second underlined.",
+        seeds_used(column_seeds(layout["columns"])),
+        f"Resampling the images moves a cell by up to {error} (95 %).",
+        MARKS,
     ]
 
 
-def _record(layout: Mapping[str, Any], cell: dict[str, Any], column: Mapping[str, Any]) -> dict[str, Any]:
-    shown = statistics(layout, cell)
+def estimate(shown: Mapping[str, Any]) -> dict[str, Any]:
+    """A mean with its uncertainty, for the CSV file."""
     low, high = interval(shown["bootstrap"])
-    off_diagonal = cell["means"].get("off_diagonal")
     return {
-        "attack": cell["attack"],
-        "column": column["name"],
         "accuracy": shown["mean"],
         "standard_deviation": shown["standard_deviation"],
         "interval_low": round(low, 6),
         "interval_high": round(high, 6),
+    }
+
+
+def _record(layout: Mapping[str, Any], cell: dict[str, Any], column: Mapping[str, Any]) -> dict[str, Any]:
+    off_diagonal = cell["means"].get("off_diagonal")
+    return {
+        "attack": cell["attack"],
+        "column": column["name"],
+        **estimate(statistics(layout, cell)),
         "mean_all": cell["means"]["all"]["mean"],
         "mean_off_diagonal": off_diagonal["mean"] if off_diagonal else None,
         "seeds": len(cell["seeds"]),

@@ -7,6 +7,8 @@ from typing import Any
 
 from trigger_activation.parameters import grey_levels
 
+MARKS = "Best of a row bold, second underlined."
+
 
 def listed(names: Sequence[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
@@ -36,6 +38,11 @@ def threat_model(protocol: Mapping[str, Any], images: int) -> str:
     )
 
 
+def column_seeds(columns: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Heading of each column -> the seeds of its victims."""
+    return {f"{column['group']} {column['label']}".strip(): column["seeds"] for column in columns}
+
+
 def seeds_used(counts: Mapping[str, int]) -> str:
     """How many networks were trained per column, and what the printed spread means."""
     if set(counts.values()) <= {1}:
@@ -54,6 +61,16 @@ def substitutes(used: Mapping[str, Sequence[str]]) -> list[str]:
         f"Substitute: {helper}, trained here, stands in for the network of {listed(labels)}."
         for helper, labels in used.items()
     ]
+
+
+def white_box_attacks(settings: Mapping[str, Any]) -> str:
+    """Whom white-box attacks differentiate, on how many images, with what effort."""
+    seeds = {None: "all seeds", 1: "the first seed"}.get(settings["seeds"], f"the first {settings['seeds']} seeds")
+    return (
+        f"White-box attacks take the gradients of the victims themselves, on the first {settings['images']:,} test "
+        f"images and the networks of {seeds}; AutoAttack runs APGD-CE, APGD-T and FAB-T for "
+        f"{settings['iterations']:,} iterations and Square for {settings['queries']:,} queries."
+    )
 
 
 def changed_parameters(changes: Sequence[Mapping[str, Any]]) -> list[str]:

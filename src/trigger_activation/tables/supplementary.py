@@ -1,0 +1,88 @@
+"""What the paper leaves out: white-box attacks, pairs of different architectures, a control without a trigger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trigger_activation.tables.accuracy import SURROGATES, estimate, in_rows, largest_error, value_row
+from trigger_activation.tables.facts import (
+    MARKS,
+    changed_parameters,
+    column_seeds,
+    data_and_networks,
+    listed,
+    seeds_used,
+    threat_model,
+    white_box_attacks,
+)
+from trigger_activation.tables.grid import Grid, Header
+
+Statistics = Mapping[str, Any]
+
+
+def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> Grid:
+    """The grid of the supplementary table.
+
+    Args:
+        layout: the plan's layout of the table.
+        cells: row by row, in the order of the layout; white-box rows have measurements.
+    """
+    rows, columns = layout["rows"], layout["columns"]
+    by_row = in_rows(cells, len(columns))
+    shown = [[_statistics(row, cell) for cell in group] for row, group in zip(rows, by_row, strict=True)]
+    return Grid(
+        number=layout["number"],
+        title=layout["title"],
+        notes=_notes(layout, shown),
+        corner="Attack",
+        headers=[Header(column["label"], column["group"]) for column in columns],
+        rows=[value_row(row["label"], s, layout["decimals"]) for row, s in zip(rows, shown, strict=True)],
+        records=[
+            _record(row, column, cell)
+            for row, group in zip(rows, by_row, strict=True)
+            for column, cell in zip(columns, group, strict=True)
+        ],
+    )
+
+
+def _statistics(row: Mapping[str, Any], cell: Mapping[str, Any]) -> Statistics:
+    """The mean over the row's pairs; measurements name theirs by attack."""
+    chosen: Statistics = cell["means"][row["pairs"] or row["attack"]]
+    return chosen
+
+
+def _notes(layout: Mapping[str, Any], shown: Sequence[Sequence[Statistics]]) -> list[str]:
+    surrogates = dict.fromkeys(row["surrogates"] for row in layout["rows"] if row["surrogates"] in SURROGATES)
+    transfer = f"; transfer attacks use {listed([SURROGATES[name] for name in surrogates])}" if surrogates else ""
+    return [
+        data_and_networks(layout["protocol"]),
+        threat_model(layout["protocol"], layout["protocol"]["images"]),
+        *changed_parameters(layout["changes"]),
+        f"Accuracy in percent{transfer}.",
+        *([white_box_attacks(layout["white_box"])] if layout["white_box"] else []),
+        seeds_used(column_seeds(layout["columns"])),
+        f"Resampling the images moves {_errors(layout['rows'], shown)} (95 %).",
+        *layout["notes"],
+        MARKS,
+    ]
+
+
+def _errors(rows: Sequence[Mapping[str, Any]], shown: Sequence[Sequence[Statistics]]) -> str:
+    by_kind: dict[str, list[Statistics]] = {}
+    for row, statistics in zip(rows, shown, strict=True):
+        kind = "a white-box cell" if row["surrogates"] == "victim" else "a cell"
+        by_kind.setdefault(kind, []).extend(statistics)
+    return listed([f"{kind} by up to {largest_error(group)}" for kind, group in by_kind.items()])
+
+
+def _record(row: Mapping[str, Any], column: Mapping[str, Any], cell: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "attack": row["attack"],
+        "surrogates": row["surrogates"],
+        "pairs": row["pairs"],
+        "column": column["name"],
+        **estimate(_statistics(row, cell)),
+        "seeds": len(cell["seeds"]),
+        "images": cell["images"],
+    }
