@@ -270,7 +270,8 @@ class SupplementaryRow(StrictModel):
     """Clean images, transfer attacks over some pairs, or attacks on the victims' own gradients."""
 
     attack: str | None = None
-    pairs: Pairs = "all"
+    pairs: Pairs | Literal["same_architecture"] = "all"
+    """``same_architecture``: of another seed than the surrogate."""
     surrogates: Surrogates = "standard"
     white_box: Literal["pgd", "autoattack"] | None = None
 

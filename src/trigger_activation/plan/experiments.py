@@ -30,7 +30,11 @@ from trigger_activation.plan.artifacts import STAGE_VERSIONS, ProtocolArtifacts
 from trigger_activation.plan.reports import ReportPlanner
 from trigger_activation.plan.variants import Variants
 
-PAIRS = {"all": "all pairs", "off_diagonal": "different architectures"}
+PAIRS = {
+    "all": "all pairs",
+    "off_diagonal": "different architectures",
+    "same_architecture": "same architecture, other seed",
+}
 SURROGATES = {"standard": "", "same": ", adaptive"}
 """How labels of supplementary rows tell transfer attacks apart."""
 

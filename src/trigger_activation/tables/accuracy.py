@@ -67,10 +67,12 @@ def statistics(layout: Mapping[str, Any], cell: dict[str, Any]) -> dict[str, Any
     return chosen
 
 
-def value_row(label: str, shown: Sequence[Mapping[str, Any]], decimals: int) -> Row:
-    """Means with their deviation over seeds, the best two marked."""
-    marks = ranked([s["mean"] for s in shown])
-    entries = [Entry(s["mean"], decimals, s["standard_deviation"], mark) for s, mark in zip(shown, marks, strict=True)]
+def value_row(label: str, shown: Sequence[Mapping[str, Any] | None], decimals: int) -> Row:
+    """Means with their deviation over seeds, the best two marked; a dash where there is none."""
+    marks = iter(ranked([s["mean"] for s in shown if s is not None]))
+    entries = [
+        Entry("–") if s is None else Entry(s["mean"], decimals, s["standard_deviation"], next(marks)) for s in shown
+    ]
     return Row(label, entries)
 
 

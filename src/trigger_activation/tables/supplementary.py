@@ -18,7 +18,8 @@ from trigger_activation.tables.facts import (
 )
 from trigger_activation.tables.grid import Grid, Header
 
-Statistics = Mapping[str, Any]
+Statistics = Mapping[str, Any] | None
+"""Of a mean and its spread; None where a cell has no pairs of the row's kind."""
 
 
 def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> Grid:
@@ -39,20 +40,22 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> Grid:
         headers=[Header(column["label"], column["group"]) for column in columns],
         rows=[value_row(row["label"], s, layout["decimals"]) for row, s in zip(rows, shown, strict=True)],
         records=[
-            _record(row, column, cell)
-            for row, group in zip(rows, by_row, strict=True)
-            for column, cell in zip(columns, group, strict=True)
+            _record(row, column, cell, statistics)
+            for row, group, spread in zip(rows, by_row, shown, strict=True)
+            for column, cell, statistics in zip(columns, group, spread, strict=True)
+            if statistics is not None
         ],
     )
 
 
 def _statistics(row: Mapping[str, Any], cell: Mapping[str, Any]) -> Statistics:
     """The mean over the row's pairs; measurements name theirs by attack."""
-    chosen: Statistics = cell["means"][row["pairs"] or row["attack"]]
+    chosen: Statistics = cell["means"].get(row["pairs"] or row["attack"])
     return chosen
 
 
 def _notes(layout: Mapping[str, Any], shown: Sequence[Sequence[Statistics]]) -> list[str]:
+    single = any(statistics is None for group in shown for statistics in group)
     surrogates = dict.fromkeys(row["surrogates"] for row in layout["rows"] if row["surrogates"] in SURROGATES)
     transfer = f"; transfer attacks use {listed([SURROGATES[name] for name in surrogates])}" if surrogates else ""
     return [
@@ -62,6 +65,7 @@ def _notes(layout: Mapping[str, Any], shown: Sequence[Sequence[Statistics]]) -> 
         f"Accuracy in percent{transfer}.",
         *([white_box_attacks(layout["white_box"])] if layout["white_box"] else []),
         seeds_used(column_seeds(layout["columns"])),
+        *(["A dash: victims of one seed have no pair with a surrogate of another."] if single else []),
         f"Resampling the images moves {_errors(layout['rows'], shown)} (95 %).",
         *layout["notes"],
         MARKS,
@@ -69,20 +73,22 @@ def _notes(layout: Mapping[str, Any], shown: Sequence[Sequence[Statistics]]) -> 
 
 
 def _errors(rows: Sequence[Mapping[str, Any]], shown: Sequence[Sequence[Statistics]]) -> str:
-    by_kind: dict[str, list[Statistics]] = {}
+    by_kind: dict[str, list[Mapping[str, Any]]] = {}
     for row, statistics in zip(rows, shown, strict=True):
         kind = "a white-box cell" if row["surrogates"] == "victim" else "a cell"
-        by_kind.setdefault(kind, []).extend(statistics)
+        by_kind.setdefault(kind, []).extend(s for s in statistics if s is not None)
     return listed([f"{kind} by up to {largest_error(group)}" for kind, group in by_kind.items()])
 
 
-def _record(row: Mapping[str, Any], column: Mapping[str, Any], cell: Mapping[str, Any]) -> dict[str, Any]:
+def _record(
+    row: Mapping[str, Any], column: Mapping[str, Any], cell: Mapping[str, Any], statistics: Mapping[str, Any]
+) -> dict[str, Any]:
     return {
         "attack": row["attack"],
         "surrogates": row["surrogates"],
         "pairs": row["pairs"],
         "column": column["name"],
-        **estimate(_statistics(row, cell)),
-        "seeds": len(cell["seeds"]),
+        **estimate(statistics),
+        "seeds": len(statistics["per_seed"]),
         "images": cell["images"],
     }
