@@ -13,11 +13,13 @@ from trigger_activation.plan import Plan
 from trigger_activation.tables import render
 
 MEASURED = {"clean": 80.0, "pgd": 12.0, "autoattack": 3.5}
-TRANSFER = {"all": 60.0, "off_diagonal": 65.25}
+TRANSFER = {"all": 60.0, "off_diagonal": 65.25, "same_architecture": 50.0}
+ONE_SEED = ("noise_64", "rat", "tdat")
 
 
 def estimate(value: float, deviation: float | None = None) -> dict[str, Any]:
-    return {"mean": value, "standard_deviation": deviation, "bootstrap": [value - 2, value, value + 2]}
+    bootstrap = [value - 2, value, value + 2]
+    return {"mean": value, "standard_deviation": deviation, "per_seed": [value], "bootstrap": bootstrap}
 
 
 def made_up(path: str) -> dict[str, Any]:
@@ -29,7 +31,9 @@ def made_up(path: str) -> dict[str, Any]:
         return {"means": means, "seeds": [0], "images": 75}
     means = {name: estimate(value + max(offset - 1, 0), 1.5) for name, value in TRANSFER.items()}
     if "/clean/clean/" in path:
-        del means["off_diagonal"]
+        means = {"all": means["all"]}
+    if victims[offset] in ONE_SEED:
+        means.pop("same_architecture", None)
     return {"means": means, "seeds": [0, 1, 2], "images": 2000}
 
 
@@ -54,11 +58,20 @@ def test_rows_go_from_clean_images_to_autoattack(demo: dict[str, str]) -> None:
         "Clean",
         "PGD, all pairs",
         "PGD, different architectures",
+        "PGD, same architecture, other seed",
         "MI-FGSM, all pairs",
         "MI-FGSM, different architectures",
+        "MI-FGSM, same architecture, other seed",
         "White-box PGD-20",
         "White-box AutoAttack",
     ]
+
+
+def test_a_dash_stands_where_a_single_seed_has_no_such_pair(demo: dict[str, str]) -> None:
+    row = markdown_rows(demo[".md"])["PGD, same architecture, other seed"]
+    assert [entry == "–" for entry in row] == [False, True, False, True, True, False, False]
+    assert "A dash: victims of one seed" in demo[".md"]
+    assert demo[".csv"].count("\npgd,standard,same_architecture") == 4
 
 
 @pytest.mark.parametrize(
@@ -104,9 +117,10 @@ def test_the_csv_tells_transfer_from_white_box(demo: dict[str, str]) -> None:
     assert list(zip(pgd.surrogates, pgd.pairs, pgd.accuracy, pgd.images, strict=True)) == [
         ("standard", "all", 65.0, 2000),
         ("standard", "off_diagonal", 70.25, 2000),
+        ("standard", "same_architecture", 55.0, 2000),
         ("victim", "", 17.0, 75),
     ]
-    assert len(data) == 7 * 7
+    assert len(data) == 9 * 7 - 2 * len(ONE_SEED)
 
 
 def test_adaptive_rows_take_surrogates_of_the_victims_paradigm(small: Project) -> None:
