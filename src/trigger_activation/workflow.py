@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -16,7 +17,7 @@ from trigger_activation.config import load_config
 from trigger_activation.config.schema import SLUG
 from trigger_activation.errors import UserError
 from trigger_activation.lock import RunLock
-from trigger_activation.plan import Artifact, build_plan
+from trigger_activation.plan import Artifact, build_plan, paths
 from trigger_activation.progress import Progress, duration
 from trigger_activation.provenance.freshness import Freshness, Status, Verdict
 
@@ -91,6 +92,13 @@ class Workflow:
             self._marker = Marker()
         self._marker.outdate(artifact.files)
         return str(self._marker.path)
+
+    @staticmethod
+    def caption(experiment: str, name: str) -> str:
+        """For Snakemake's report: the caption of a rendered table or figure as plain text, if it is there."""
+        path = Path(paths.rendered(experiment, name, "md"))
+        first = path.read_text(encoding="utf-8").partition("\n")[0] if path.exists() else ""
+        return re.sub(r"\\(.)", r"\1", first.replace("**", ""))
 
     def begin(self) -> None:
         """Before the first job: take the lock, refuse what cannot be made, forgive clocks that ran ahead."""

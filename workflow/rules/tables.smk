@@ -3,9 +3,16 @@ rule table:
         paper.inputs("paper_tables/{experiment}/{table}.tex"),
     output:
         "paper_tables/{experiment}/{table}.tex",
-        "paper_tables/{experiment}/{table}.csv",
+        report(
+            "paper_tables/{experiment}/{table}.csv",
+            caption="../report/rendered.rst",
+            category="Tables",
+            labels={"table": "{table}"},
+        ),
         "paper_tables/{experiment}/{table}.md",
     log:
         "results/logs/tables/{experiment}/{table}.log",
+    params:
+        caption=lambda wildcards: paper.caption(wildcards.experiment, wildcards.table),
     run:
         paper.make(output[0], log[0], workflow.cores)
