@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
@@ -19,18 +17,19 @@ from trigger_activation.attacks import ATTACKS, Attack
 from trigger_activation.attacks._engine import counting_passes
 from trigger_activation.datasets import DATASETS
 from trigger_activation.errors import UserError
-from trigger_activation.evaluation import accuracy, triggers
+from trigger_activation.evaluation import accuracy
+from trigger_activation.evaluation.loss import loss_and_accuracy
 from trigger_activation.evaluation.timing import time_batches
 from trigger_activation.figures import draw
 from trigger_activation.helpers import HELPERS, ConsultsHelper, ImportedHelper, TrainedHelper
 from trigger_activation.job import Job
-from trigger_activation.lazy import functional
 from trigger_activation.networks._deployed import DeployedNetwork
 from trigger_activation.preprocessing import PREPROCESSING, Preprocessing
 from trigger_activation.registry import Registry
 from trigger_activation.storage.atomic import replacing, write_text
 from trigger_activation.storage.checkpoints import build_helper, build_network, save_checkpoint
 from trigger_activation.storage.external import read_state
+from trigger_activation.studies import make_concept, make_flip, make_theory, make_trigger
 from trigger_activation.tables import render
 from trigger_activation.training.data import to_float
 from trigger_activation.training.loop import EpochReport, Streams, train
@@ -199,26 +198,14 @@ def _crafting_checks(
     labels: torch.Tensor,
     batch_size: int,
 ) -> dict[str, float]:
-    before, _ = _loss_and_accuracy(surrogate, clean, labels, batch_size)
-    after, white_box = _loss_and_accuracy(surrogate, adversarial, labels, batch_size)
+    before, _ = loss_and_accuracy(surrogate, clean, labels, batch_size)
+    after, white_box = loss_and_accuracy(surrogate, adversarial, labels, batch_size)
     return {
         "loss_before": before,
         "loss_after": after,
         "white_box_accuracy": white_box,
         "largest_change": largest_change(adversarial, clean),
     }
-
-
-def _loss_and_accuracy(
-    network: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor, batch_size: int
-) -> tuple[float, float]:
-    loss, hits = 0.0, 0
-    for batch, truth in zip(torch.split(images, batch_size), torch.split(labels, batch_size), strict=True):
-        with torch.no_grad():
-            logits = network(to_float(batch))
-        loss += float(functional.cross_entropy(logits, truth, reduction="sum"))
-        hits += int((logits.argmax(dim=1) == truth).sum())
-    return loss / len(labels), 100 * hits / len(labels)
 
 
 def make_purified(job: Job) -> None:
@@ -307,62 +294,6 @@ def _rounded(statistics: dict[str, Any]) -> dict[str, Any]:
     return {key: shorten(value) for key, value in statistics.items()}
 
 
-def make_trigger(job: Job) -> None:
-    """Measure and picture the triggers of one paradigm."""
-    networks = job.networks("checkpoints")
-    names = [(seed, network) for seed in job.parameters["seeds"] for network in job.parameters["networks"]]
-    measured = []
-    for (seed, name), deployed in zip(names, networks, strict=True):
-        if deployed.trigger is None:
-            raise UserError(
-                f"{job.spec.path}: {job.parameters['paradigm']} networks have no trigger: leave the column out"
-            )
-        measured.append(
-            {
-                "network": name,
-                "seed": seed,
-                "mean_square": triggers.mean_square(deployed.trigger),
-                "largest": float(deployed.trigger.abs().max()),
-                "picture": png_base64(triggers.as_picture(deployed.trigger)),
-            }
-        )
-    job.publish_json({"paradigm": job.parameters["paradigm"], "triggers": measured})
-
-
-def png_base64(picture: torch.Tensor) -> str:
-    """uint8 (H, W, 3) as a PNG in base64."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(picture.cpu().numpy()).save(buffer, format="PNG", optimize=True)
-    return base64.b64encode(buffer.getvalue()).decode()
-
-
-def make_flip(job: Job) -> None:
-    """Measure accuracy and loss while entries of the trigger are flipped."""
-    given = job.parameters
-    images, labels = job.labelled("test", given["images"])
-    (deployed,) = job.networks("victim")
-    if deployed.trigger is None:
-        raise UserError(f"{job.spec.path}: {given['paradigm']} networks have no trigger: choose a trigger paradigm")
-    generator = job.generator("masks")
-    points = [
-        triggers.flip_point(
-            deployed.network,
-            deployed.trigger,
-            images,
-            labels,
-            fraction,
-            given["masks"],
-            given["batch_size"],
-            generator,
-        )
-        for fraction in tqdm(given["fractions"], desc="fractions")
-    ]
-    content = {"paradigm": given["paradigm"], "network": given["network"], "images": len(labels)}
-    job.publish_json({**content, "points": [asdict(point) for point in points]})
-
-
 def make_cost(job: Job) -> None:
     """Time one defended network, and read from its checkpoint's record how long it trained."""
     given = job.parameters
@@ -418,11 +349,11 @@ def make_figure(job: Job) -> None:
         if path.endswith(".md"):
             write_text(Path(path), caption)
         else:
-            _save_figure(figure, Path(path))
+            save_figure(figure, Path(path))
     job.publish_record({})
 
 
-def _save_figure(figure: Any, path: Path) -> None:
+def save_figure(figure: Any, path: Path) -> None:
     """Without dates and program versions, so that the same cells give the same bytes."""
     metadata = (
         {"CreationDate": None, "Producer": None, "Creator": None} if path.suffix == ".pdf" else {"Software": None}
@@ -440,6 +371,8 @@ STAGES: Mapping[str, Callable[[Job], None]] = {
     "cell": make_cell,
     "trigger": make_trigger,
     "flip": make_flip,
+    "concept": make_concept,
+    "theory": make_theory,
     "cost": make_cost,
     "table": make_table,
     "figure": make_figure,

@@ -37,7 +37,7 @@ def predictions(protocol: str, surrogates: str, attack: str, column: str) -> str
 
 
 def measured(protocol: str, study: str, name: str) -> str:
-    """Measurements on networks: ``trigger`` magnitudes, ``flip`` curves, ``cost``."""
+    """Measurements on networks: ``trigger`` magnitudes, ``flip`` curves, ``concept``, ``theory``, ``cost``."""
     return f"results/cells/{protocol}/measured/{study}/{name}.json"
 
 

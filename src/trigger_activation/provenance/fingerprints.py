@@ -24,6 +24,8 @@ from trigger_activation.storage.atomic import write_text
 PACKAGE = Path(__file__).parent.parent
 COMMITTED = Path(__file__).with_name("fingerprints.json")
 
+STAGE_MODULES = ("stages.py", "studies.py")
+"""Where the stage functions are."""
 SHARED: Mapping[str, tuple[str, ...]] = {
     "dataset": ("storage/arrays.py",),
     "checkpoint": (
@@ -36,10 +38,19 @@ SHARED: Mapping[str, tuple[str, ...]] = {
         "storage/checkpoints.py",
     ),
     "helper": ("seeds.py", "storage/checkpoints.py", "storage/external.py"),
-    "tae": ("seeds.py", "attacks/_engine.py", "networks/_deployed.py", "networks/_modes.py", "networks/_folding.py"),
+    "tae": (
+        "seeds.py",
+        "attacks/_engine.py",
+        "evaluation/loss.py",
+        "networks/_deployed.py",
+        "networks/_modes.py",
+        "networks/_folding.py",
+    ),
     "cell": ("seeds.py", "evaluation/accuracy.py", "networks/_deployed.py"),
-    "trigger": ("evaluation/triggers.py",),
+    "trigger": ("evaluation/triggers.py", "storage/pictures.py"),
     "flip": ("evaluation/triggers.py",),
+    "concept": ("evaluation/accuracy.py", "evaluation/concept.py", "networks/_deployed.py", "storage/pictures.py"),
+    "theory": ("evaluation/loss.py", "evaluation/theory.py", "networks/_deployed.py"),
     "cost": ("evaluation/timing.py",),
     "purified": ("seeds.py", "storage/checkpoints.py"),
     "table": (
@@ -53,7 +64,22 @@ SHARED: Mapping[str, tuple[str, ...]] = {
         "tables/templates/table.tex.j2",
         "tables/templates/table.md.j2",
     ),
-    "figure": ("figures/__init__.py", "figures/flip.py", "figures/triggers.py", "figures/paper.mplstyle"),
+    "figure": (
+        "figures/__init__.py",
+        "figures/_labels.py",
+        "figures/_shared.py",
+        "figures/concept.py",
+        "figures/flip.py",
+        "figures/matrices.py",
+        "figures/theory.py",
+        "figures/tradeoff.py",
+        "figures/triggers.py",
+        "figures/paper.mplstyle",
+        "storage/pictures.py",
+        "tables/accuracy.py",
+        "tables/facts.py",
+        "tables/grid.py",
+    ),
 }
 """Code that a stage shares between algorithms: changing it may change what the stage makes."""
 
@@ -65,9 +91,11 @@ def fingerprints() -> dict[str, dict[str, Any]]:
         for name in registry.names():
             code = "\n".join(_code(file) for file in _sources(registry[name]))
             found[f"{kind}/{name}"] = _entry(registry[name].version, code)
-    stages = ast.parse((PACKAGE / "stages.py").read_text(encoding="utf-8"))
+    modules = [ast.parse((PACKAGE / file).read_text(encoding="utf-8")) for file in STAGE_MODULES]
     for stage, files in SHARED.items():
-        code = "\n".join([stage_code(stages, f"make_{stage}"), *(_code(PACKAGE / file) for file in files)])
+        function = f"make_{stage}"
+        (stages,) = [module for module in modules if any(getattr(n, "name", None) == function for n in module.body)]
+        code = "\n".join([stage_code(stages, function), *(_code(PACKAGE / file) for file in files)])
         found[f"stage/{stage}"] = _entry(STAGE_VERSIONS[stage], code)
     return found
 
