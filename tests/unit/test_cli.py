@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,10 @@ class TestPlanOfThePaper:
     def test_counts_are_printed_per_table(self, capsys: Captured) -> None:
         printed = lines(capsys, "plan", "paper")
         header = printed[0].split()
-        rows = {line.split()[0]: dict(zip(header[1:], line.split()[1:], strict=True)) for line in printed[1:15]}
+        rows = {
+            line.split()[0]: dict(zip(header[1:], line.split()[1:], strict=True))
+            for line in takewhile(str.strip, printed[1:])
+        }
         assert header[0] == "paper"
         assert {kind: rows["all"][kind] for kind in ("checkpoint", "tae", "purified", "cell")} == {
             "checkpoint": "162",

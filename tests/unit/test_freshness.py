@@ -328,15 +328,8 @@ class TestMerkleTree:
 
     def of_attack(self, attack: str) -> set[str]:
         """TAE sets of an attack, and what depends on them, by their names."""
-        named = {
-            path for path in shipped_plan().artifacts if re.search(rf"/{attack}(\.npz|__[^/]+\.npz|/[^/]+)$", path)
-        }
-        showing = {
-            path
-            for path, artifact in shipped_plan().artifacts.items()
-            if attack in {row["attack"] for row in artifact.parameters.get("rows", ())}
-        }
-        return named | showing
+        named = re.compile(rf"/{attack}(\.npz|__[^/]+\.npz|/[^/]+)$")
+        return self.descendants({path for path in shipped_plan().artifacts if named.search(path)})
 
     def kinds(self, paths: set[str]) -> set[str]:
         return {shipped_plan()[path].kind for path in paths}
@@ -348,7 +341,7 @@ class TestMerkleTree:
         project.replace("attacks/gradient.yaml", "step_size: 2/255", "step_size: 3/255")
         changed = self.changed(project.plan())
         assert changed == self.of_attack("pgd")
-        assert self.kinds(changed) == {"tae", "purified", "cell", "table"}
+        assert self.kinds(changed) == {"tae", "purified", "cell", "concept", "theory", "table", "figure"}
 
     def test_a_version_of_an_attack(self, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(ATTACKS["difgsm"], "version", ATTACKS["difgsm"].version + 1)

@@ -59,9 +59,9 @@ def test_changing_it_back_plans_nothing(copy: Project) -> None:
     assert copy.planned() == {}
 
 
-def test_a_changed_label_plans_only_tables(copy: Project) -> None:
+def test_a_changed_label_plans_only_tables_and_figures(copy: Project) -> None:
     copy.edit("config/attacks/gradient.yaml", "label: PGD", "label: PGD-20")
-    assert copy.planned() == {"table": 5}
+    assert copy.planned() == {"table": 5, "figure": 4}
 
 
 def test_planning_writes_nothing(copy: Project) -> None:
@@ -95,7 +95,7 @@ def test_complete_makes_every_artifact_from_committed_cells(copy: Project) -> No
         if path.name != "cells":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     planned = copy.planned(settings=("experiment=smoke", "complete=true"))
-    kinds = {"dataset": 2, "checkpoint": 17, "tae": 32, "cell": 52, "measurement": 3, "table": 6, "figure": 2}
+    kinds = {"dataset": 2, "checkpoint": 17, "tae": 32, "cell": 52, "measurement": 5, "table": 6, "figure": 6}
     assert planned == kinds
 
 
