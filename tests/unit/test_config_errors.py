@@ -50,6 +50,12 @@ MISSPELT_NAMES = {
     "paradigm in a figure": Mistake(
         "figures/figure3.yaml", "[fixed, learnable]", "[fixed, lernable]", ("paradigms", "did you mean 'learnable'?")
     ),
+    "paradigm of the concept": Mistake(
+        "figures/figure1.yaml", "paradigm: fixed", "paradigm: fixd", ("paradigm", "did you mean 'fixed'?")
+    ),
+    "attack in a figure": Mistake("figures/theory.yaml", "attack: pgd", "attack: pdg", ("attack", "mean 'pgd'?")),
+    "table in a figure": Mistake("figures/tradeoff.yaml", "table2", "tabel2", ("table", "did you mean 'table2'?")),
+    "table of triggers in a figure": Mistake("figures/matrices.yaml", "table2", "table11", ("table", "'table1'")),
     "data set of a protocol": Mistake(
         "protocols/cifar10.yaml", "dataset: cifar10", "dataset: cifar11", ("dataset", "did you mean 'cifar10'?")
     ),
@@ -75,7 +81,7 @@ MISSPELT_NAMES = {
         "experiments/demo.yaml", "table11: {}", "tabel11: {}", ("tables", "did you mean 'table11'?")
     ),
     "figure of an experiment": Mistake(
-        "experiments/demo.yaml", "[figure2,", "[figure22,", ("figures", "did you mean 'figure2'?")
+        "experiments/demo.yaml", "[figure1,", "[figure11,", ("figures", "did you mean 'figure1'?")
     ),
     "default experiment": Mistake("config.yaml", "demo", "dmeo", ("experiment", "did you mean 'demo'?")),
     "table to be like": Mistake("tables/table9.yaml", "like: table8", "like: table88", ("like", "name one")),
@@ -287,6 +293,28 @@ def test_a_variant_that_nothing_uses_is_refused(project: Project) -> None:
     sentence = project.complaint()
     assert "config/attacks/gradient.yaml declares spare" in sentence
     assert "or remove it" in sentence
+
+
+def test_a_figure_of_a_table_needs_the_table(project: Project) -> None:
+    with project.edited("experiments/smoke.yaml") as experiment:
+        del experiment["tables"]["table2"]
+    sentence = project.complaint()
+    assert "config/experiments/smoke.yaml" in sentence
+    assert "table2, which the experiment leaves out: add it under tables" in sentence
+
+
+def test_the_concept_needs_two_networks(project: Project) -> None:
+    with project.edited("protocols/smoke.yaml") as protocol:
+        protocol["networks"] = ["vgg-s"]
+    sentence = project.complaint()
+    assert "config/protocols/smoke.yaml has a single network" in sentence
+
+
+def test_every_class_has_a_name_or_none(project: Project) -> None:
+    project.replace("datasets/embedded.yaml", "[T-shirt, ", "[")
+    sentence = project.complaint()
+    assert "config/datasets/embedded.yaml: fashion16" in sentence
+    assert "9 class_names do not fit 10 classes" in sentence
 
 
 def test_a_flip_figure_needs_flip_settings(project: Project) -> None:

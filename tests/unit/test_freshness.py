@@ -327,11 +327,11 @@ class TestMerkleTree:
         return reached
 
     def of_attack(self, attack: str) -> set[str]:
-        """TAE sets of an attack, and what depends on them, by their names; white-box measurements run PGD."""
+        """TAE sets of an attack and white-box measurements by it, and what depends on them."""
         names = rf"/{attack}(\.npz|__[^/]+\.npz|/[^/]+)$" + ("|/whitebox/" if attack == "pgd" else "")
         named = {path for path in shipped_plan().artifacts if re.search(names, path)}
         showing = {path for path, artifact in shipped_plan().artifacts.items() if attack in self.rows(artifact)}
-        return named | showing
+        return self.descendants(named) | showing
 
     def rows(self, artifact: Artifact) -> set[str]:
         """The attacks that a table or comparison shows."""
@@ -348,7 +348,8 @@ class TestMerkleTree:
         project.replace("attacks/gradient.yaml", "step_size: 2/255", "step_size: 3/255")
         changed = self.changed(project.plan())
         assert changed == self.of_attack("pgd")
-        assert self.kinds(changed) == {"tae", "purified", "cell", "whitebox", "table", "comparison"}
+        kinds = {"tae", "purified", "cell", "whitebox", "concept", "theory", "table", "figure", "comparison"}
+        assert self.kinds(changed) == kinds
 
     def test_a_version_of_an_attack(self, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(ATTACKS["difgsm"], "version", ATTACKS["difgsm"].version + 1)

@@ -87,6 +87,11 @@ def test_tables_need_as_many_artifacts_as_the_paper(kind: str, count: int) -> No
     assert len(of_kind(kind)) == count
 
 
+def test_figures_need_studies_and_nothing_else_beside_what_tables_need() -> None:
+    added = Counter(a.kind for a in shipped_plan().of_experiment("paper") if a.path not in of_tables())
+    assert added == {"flip": 1, "concept": 1, "theory": 7, "figure": 6}
+
+
 def test_accuracy_tables_show_501_cells() -> None:
     assert sum(len(table.inputs["cells"]) for table in accuracy_tables()) == 501
 

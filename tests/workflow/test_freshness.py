@@ -63,7 +63,7 @@ def test_changing_it_back_plans_nothing(copy: Project) -> None:
 
 def test_a_changed_label_plans_only_what_prints_it(copy: Project) -> None:
     copy.edit("config/attacks/gradient.yaml", "label: PGD", "label: PGD-20")
-    assert copy.planned() == {"table": 6, "comparison": 1}
+    assert copy.planned() == {"table": 6, "figure": 4, "comparison": 1}
 
 
 def test_a_changed_published_number_plans_only_reports(copy: Project) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from smoke_project import Project, make
 
 from trigger_activation.config import load_config
 from trigger_activation.plan import Plan, build_plan
+from trigger_activation.storage.arrays import load_arrays
 
 pytestmark = pytest.mark.workflow
 
@@ -78,6 +82,41 @@ def test_a_white_box_measurement_has_the_same_bytes_in_another_process(plan: Pla
     path.unlink()
     make(plan, str(path))
     assert path.read_bytes() == before
+
+
+def test_examples_are_those_that_the_cells_call_fooled(finished: Project) -> None:
+    """The victim is the first network, attacked by way of the second."""
+    results = finished.folder / "results"
+    study = json.loads((results / "cells/smoke/measured/concept/fixed_64.json").read_text())["content"]
+    labels = load_arrays(results / "datasets/fashion16/test.npz", ("labels",))["labels"][:100]
+
+    def predicted(cell: str, surrogate: int) -> NDArray[np.uint16]:
+        classes: NDArray[np.uint16] = load_arrays(results / f"predictions/smoke/{cell}.npz", ("classes",))["classes"]
+        return classes[0, 0, surrogate]
+
+    before, after = predicted("clean/clean/none", 0), predicted("standard/pgd/none", 1)
+    assert study["fooled"] == np.sum((before == labels) & (after != labels))
+    expected = {
+        ("clean", "undefended"): before,
+        ("adversarial", "undefended"): after,
+        ("clean_triggered", "with_trigger"): predicted("clean/clean/fixed_64", 0),
+        ("adversarial_triggered", "with_trigger"): predicted("standard/pgd/fixed_64", 1),
+    }
+    assert len({example["label"] for example in study["examples"]}) == 3
+    for example in study["examples"]:
+        assert labels[example["position"]] == example["label"]
+        for (shown, network), classes in expected.items():
+            assert np.argmax(example["probabilities"][shown][network]) == classes[example["position"]]
+
+
+def test_the_theorems_are_measured_on_every_network(finished: Project) -> None:
+    path = finished.folder / "results/cells/smoke/measured/theory/fixed_64.json"
+    study = json.loads(path.read_text())["content"]
+    assert [network["network"] for network in study["networks"]] == ["vgg-s", "resnet18-xs"]
+    for network in study["networks"]:
+        assert network["loss_bound"] == pytest.approx(16 / 64 * math.log(10))
+        assert set(network["transferred_loss"]) == {"vgg-s", "resnet18-xs"}
+        assert abs(network["test"]["inner_product"]) <= network["test"]["hoelder_bound"]
 
 
 def test_logs_show_progress(finished: Project) -> None:

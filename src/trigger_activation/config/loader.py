@@ -196,10 +196,7 @@ def check_names(config: Config, root: Path) -> None:
     for name, table in config.tables.items():
         _check_table(config, table, root / "tables" / f"{name}.yaml")
     for name, figure in config.figures.items():
-        for paradigm in figure.paradigms:
-            file, known = root / "figures" / f"{name}.yaml", _with_roles(config, config.paradigms)
-            _refuse_imported(config, paradigm, file, "paradigms")
-            _require(paradigm, known, file, "paradigms", "paradigm or role")
+        _check_figure(config, figure, root / "figures" / f"{name}.yaml")
     for name, experiment in config.experiments.items():
         _check_experiment(config, experiment, root / "experiments" / f"{name}.yaml")
 
@@ -296,6 +293,20 @@ def _check_columns(config: Config, table: schema.Table, columns: Iterable[schema
             _require(column.preprocessing, known, file, "columns.preprocessing", "preprocessing or role")
 
 
+def _check_figure(config: Config, figure: schema.Figure, file: Path) -> None:
+    known = _with_roles(config, config.paradigms)
+    if isinstance(figure, schema.ParadigmFigure):
+        for paradigm in figure.paradigms:
+            _require(paradigm, known, file, "paradigms", "paradigm or role")
+    if isinstance(figure, schema.ConceptFigure):
+        _require(figure.paradigm, known, file, "paradigm", "paradigm or role")
+    if isinstance(figure, schema.ConceptFigure | schema.TheoryFigure):
+        _require(figure.attack, config.attacks, file, "attack", "attack")
+    if isinstance(figure, schema.TheoryFigure | schema.TableFigure):
+        tables = [name for name, table in config.tables.items() if isinstance(table, schema.AccuracyTable)]
+        _require(figure.table, tables, file, "table", "accuracy table")
+
+
 def _with_roles(config: Config, variants: Mapping[str, schema.Variant]) -> set[str]:
     """Variants of one kind, and the roles that stand for one of them in some protocol."""
     roles = {
@@ -312,6 +323,12 @@ def _check_experiment(config: Config, experiment: schema.Experiment, file: Path)
         _require(protocol, config.protocols, file, f"slots.{slot}", "protocol")
     for name in experiment.figures:
         _require(name, config.figures, file, "figures", "figure")
+        figure = config.figures[name]
+        if isinstance(figure, schema.TheoryFigure | schema.TableFigure) and figure.table not in experiment.tables:
+            raise UserError(
+                f"{file}: figures: {name} shows {figure.table}, which the experiment leaves out: add it under tables, "
+                "or leave the figure out"
+            )
     for name, selection in experiment.tables.items():
         _require(name, config.tables, file, "tables", "table")
         table = config.tables[name]

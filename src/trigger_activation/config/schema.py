@@ -90,6 +90,16 @@ class DatasetVariant(Variant):
 
     classes: PositiveInt
     image_size: PositiveInt
+    class_names: list[str] = []
+    """For figures, in the order of the labels; without them figures show the labels."""
+
+    @model_validator(mode="after")
+    def _a_name_for_each_class(self) -> Self:
+        if self.class_names and len(self.class_names) != self.classes:
+            raise ValueError(
+                f"{len(self.class_names)} class_names do not fit {self.classes} classes: list one for each, or none"
+            )
+        return self
 
 
 class AttackVariant(Variant):
@@ -358,15 +368,49 @@ Table = Annotated[
 ]
 
 
-class Figure(StrictModel):
-    """A figure drawn from measured cells."""
+class FigureBase(StrictModel):
+    """What all figures have."""
 
-    kind: Literal["flip", "triggers"]
     number: str
     title: str
+
+
+class ParadigmFigure(FigureBase):
+    """Drawn from a study of some paradigms."""
+
+    kind: Literal["flip", "triggers"]
     slots: Distinct[Slot]
     paradigms: Distinct[str]
     """Paradigms or roles that the figure shows."""
+
+
+class ConceptFigure(FigureBase):
+    """What a trigger does to a few test images (Figure 1)."""
+
+    kind: Literal["concept"]
+    slot: Slot
+    paradigm: str
+    """Paradigm or role of the network with a trigger."""
+    attack: str
+    examples: PositiveInt = 3
+
+
+class TheoryFigure(FigureBase):
+    """Theorems 1 and 2 on the networks that a table shows with fixed triggers."""
+
+    kind: Literal["theory"]
+    table: str
+    attack: str
+
+
+class TableFigure(FigureBase):
+    """The cells of an accuracy table, as the experiment shows it."""
+
+    kind: Literal["matrices", "tradeoff"]
+    table: str
+
+
+Figure = Annotated[ParadigmFigure | ConceptFigure | TheoryFigure | TableFigure, Field(discriminator="kind")]
 
 
 class Selection(StrictModel):

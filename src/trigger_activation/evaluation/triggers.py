@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import dataclass
 
 import torch
@@ -22,15 +20,6 @@ def as_picture(trigger: Tensor) -> Tensor:
     """The trigger as uint8 (H, W, 3): 0.5 + tau / (2 max|tau|)."""
     scaled = 0.5 + trigger / (2 * trigger.abs().max().clamp_min(1e-12))
     return (scaled * 255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
-
-
-def png_base64(picture: Tensor) -> str:
-    """uint8 (H, W, 3) as a PNG in base64."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(picture.cpu().numpy()).save(buffer, format="PNG", optimize=True)
-    return base64.b64encode(buffer.getvalue()).decode()
 
 
 @dataclass(frozen=True)

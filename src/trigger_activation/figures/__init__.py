@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 
-from trigger_activation.figures import flip, triggers
+from trigger_activation.figures import concept, flip, matrices, theory, tradeoff, triggers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,6 +17,10 @@ Cells = Sequence[dict[str, Any]]
 KINDS: Mapping[str, Callable[[Mapping[str, Any], Cells], tuple[Figure, str]]] = {
     "flip": flip.build,
     "triggers": triggers.build,
+    "concept": concept.build,
+    "theory": theory.build,
+    "matrices": matrices.build,
+    "tradeoff": tradeoff.build,
 }
 
 

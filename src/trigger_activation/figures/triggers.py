@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
-from PIL import Image
 
+from trigger_activation.storage.pictures import decode_png
 from trigger_activation.tables.grid import escape_markdown
 
 
@@ -20,7 +17,7 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> tuple[F
     slot = layout["slots"][0]
     networks = slot["protocol"]["networks"]
     pictures = [
-        (f"{slot['paradigms'][cell['paradigm']]}\n{networks[trigger['network']]}", decode(trigger["picture"]))
+        (f"{slot['paradigms'][cell['paradigm']]}\n{networks[trigger['network']]}", decode_png(trigger["picture"]))
         for index, cell in enumerate(cells)
         for trigger in _first_seed(cell)[: 1 if index == 0 else None]
     ]
@@ -38,8 +35,3 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> tuple[F
 
 def _first_seed(cell: dict[str, Any]) -> list[dict[str, Any]]:
     return [trigger for trigger in cell["triggers"] if trigger["seed"] == min(t["seed"] for t in cell["triggers"])]
-
-
-def decode(picture: str) -> NDArray[np.uint8]:
-    """A base64 PNG as (H, W, 3)."""
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))))

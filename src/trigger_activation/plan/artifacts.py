@@ -23,6 +23,8 @@ STAGE_VERSIONS = {
     "cell": 2,
     "trigger": 1,
     "flip": 1,
+    "concept": 1,
+    "theory": 1,
     "cost": 1,
     "whitebox": 1,
     "table": 1,
@@ -254,15 +256,64 @@ class ProtocolArtifacts:
         parameters = {
             "paradigm": paradigm,
             **settings.model_dump(mode="json"),
-            "images": self.protocol.evaluation.images,
-            "batch_size": self.protocol.evaluation.batch_size,
-            "threads": self.protocol.threads,
+            **self._evaluation(),
         }
         inputs = {
             "victim": (self.checkpoint(settings.network, paradigm, 0),),
             "test": (self.dataset("test"),),
         }
         return self._add(paths.measured(self.name, "flip", paradigm), "flip", parameters, inputs, {})
+
+    def concept(self, paradigm: str, attack: str, examples: int) -> str:
+        """Examples of what a trigger does (Figure 1): the first network attacked by way of the second."""
+        if len(self.protocol.networks) < 2:
+            raise UserError(
+                f"config/protocols/{self.name}.yaml has a single network, but the figure of the concept shows a "
+                "transfer between two: add one to networks, or leave the figure out"
+            )
+        network, surrogate = self.protocol.networks[:2]
+        parameters = {
+            "paradigm": paradigm,
+            "network": network,
+            "surrogate": surrogate,
+            "attack": attack,
+            "examples": examples,
+            **self._evaluation(),
+        }
+        inputs = {
+            "victim": (self.checkpoint(network, paradigm, 0),),
+            "undefended": (self.checkpoint(network, STANDARD, 0),),
+            "adversarial": (self.tae(surrogate, STANDARD, attack),),
+            "test": (self.dataset("test"),),
+        }
+        return self._add(paths.measured(self.name, "concept", paradigm), "concept", parameters, inputs, {})
+
+    def theory(self, paradigm: str, attack: str) -> str:
+        """What Theorems 1 and 2 assume and conclude, on all networks of the first seed."""
+        networks = self.protocol.networks
+        parameters = {
+            "paradigm": paradigm,
+            "networks": networks,
+            "attack": attack,
+            "eps": str(self.protocol.attack.eps),
+            "classes": self.config.datasets[self.protocol.dataset].classes,
+            **self._evaluation(),
+        }
+        inputs = {
+            "victims": tuple(self.checkpoint(network, paradigm, 0) for network in networks),
+            "adversarial": tuple(self.tae(network, STANDARD, attack) for network in networks),
+            "train": (self.dataset("train"),),
+            "test": (self.dataset("test"),),
+        }
+        return self._add(paths.measured(self.name, "theory", paradigm), "theory", parameters, inputs, {})
+
+    def _evaluation(self) -> dict[str, Any]:
+        evaluation = self.protocol.evaluation
+        return {
+            "images": evaluation.images,
+            "batch_size": evaluation.batch_size,
+            "threads": self.protocol.threads,
+        }
 
     def cost(self, column: str, victim: str, preprocessing: str | None) -> str:
         """Seconds to train one network and milliseconds to classify with it (Table V)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trigger_activation.config.schema import (
@@ -12,15 +12,19 @@ from trigger_activation.config.schema import (
     AccuracyTable,
     CharacteristicsTable,
     Column,
+    ConceptFigure,
     Config,
     CostTable,
     Experiment,
     Figure,
+    ParadigmFigure,
     Selection,
     SupplementaryRow,
     SupplementaryTable,
     Surrogates,
     Table,
+    TableFigure,
+    TheoryFigure,
     TriggerTable,
 )
 from trigger_activation.errors import UserError
@@ -29,6 +33,8 @@ from trigger_activation.plan.artifact import Artifact, Inputs, Plan
 from trigger_activation.plan.artifacts import STAGE_VERSIONS, ProtocolArtifacts
 from trigger_activation.plan.reports import ReportPlanner
 from trigger_activation.plan.variants import Variants
+from trigger_activation.training.paradigms import PARADIGMS
+from trigger_activation.training.paradigms.fixed_trigger import FixedTrigger, TriggerActivation
 
 PAIRS = {
     "all": "all pairs",
@@ -236,6 +242,18 @@ class ExperimentPlanner:
         return slot.cost(column["name"], column["victim"], column["preprocessing"])
 
     def _figure(self, name: str, figure: Figure) -> str:
+        layout: dict[str, Any] = {"kind": figure.kind, "number": figure.number, "title": figure.title}
+        if isinstance(figure, ParadigmFigure):
+            shown, cells = self._paradigms(name, figure)
+        elif isinstance(figure, ConceptFigure):
+            shown, cells = self._concept(name, figure)
+        elif isinstance(figure, TheoryFigure):
+            shown, cells = self._theory(figure)
+        else:
+            shown, cells = self._of_table(figure)
+        return self._rendered(name, "figure", {**layout, **shown}, {"cells": tuple(cells)}, ("png", "md"))
+
+    def _paradigms(self, name: str, figure: ParadigmFigure) -> tuple[dict[str, Any], list[str]]:
         measured: list[str] = []
         shown = []
         for letter in figure.slots:
@@ -245,8 +263,57 @@ class ExperimentPlanner:
             measured += [measure(paradigm) for paradigm in paradigms]
             labels = {paradigm: self.config.paradigms[paradigm].label for paradigm in paradigms}
             shown.append({"protocol": slot.facts(), "paradigms": labels})
-        layout = {"kind": figure.kind, "number": figure.number, "title": figure.title, "slots": shown}
-        return self._rendered(name, "figure", layout, {"cells": tuple(measured)}, ("png", "md"))
+        return {"slots": shown}, measured
+
+    def _concept(self, name: str, figure: ConceptFigure) -> tuple[dict[str, Any], list[str]]:
+        slot = self._slot(figure.slot, name)
+        paradigm = slot.variant_of_role("paradigms", figure.paradigm)
+        shown = {
+            "protocol": slot.facts(),
+            "class_names": self.config.datasets[slot.protocol.dataset].class_names,
+            "paradigm": self.config.paradigms[paradigm].label,
+            "attack": self._attack_label(slot, figure.attack),
+        }
+        return shown, [slot.concept(paradigm, figure.attack, figure.examples)]
+
+    def _theory(self, figure: TheoryFigure) -> tuple[dict[str, Any], list[str]]:
+        """The table's columns with fixed triggers."""
+        table = self._rendered_table(figure.table).parameters
+        slot = next(slot for slot in self.protocols.values() if slot.name == table["protocol"]["name"])
+        victims = [column["victim"] for column in table["columns"]]
+        paradigms = list(dict.fromkeys(victim for victim in victims if self._is_paradigm(victim, FixedTrigger)))
+        if not paradigms:
+            raise UserError(
+                f"config/experiments/{self.name}.yaml: {figure.table} shows no network with a fixed trigger, which the "
+                "figure of the theorems is about: add such a column, or leave the figure out"
+            )
+        shown = {"protocol": table["protocol"], "attack": self._attack_label(slot, figure.attack)}
+        return shown, [slot.theory(paradigm, figure.attack) for paradigm in paradigms]
+
+    def _of_table(self, figure: TableFigure) -> tuple[dict[str, Any], list[str]]:
+        table = self._rendered_table(figure.table)
+        shown: dict[str, Any] = {"table": table.parameters}
+        if figure.kind == "tradeoff":
+            if table.parameters["rows"][0]["attack"] != CLEAN:
+                raise UserError(
+                    f"config/tables/{figure.table}.yaml has no clean row, which the figure of clean against robust "
+                    "accuracy needs: let the figure show another table"
+                )
+            shown["families"] = [self._family(column) for column in table.parameters["columns"]]
+        return shown, list(table.inputs["cells"])
+
+    def _rendered_table(self, name: str) -> Artifact:
+        return self.plan[paths.rendered(self.name, name, "tex")]
+
+    def _family(self, column: Mapping[str, Any]) -> str:
+        if self._is_paradigm(column["victim"], TriggerActivation):
+            return "Trigger activation"
+        undefended = column["victim"] == STANDARD and not column["preprocessing"]
+        return "Undefended" if undefended else column["group"] or "Other defenses"
+
+    def _is_paradigm(self, victim: str, cls: type[TriggerActivation]) -> bool:
+        variant = self.config.paradigms.get(victim)
+        return variant is not None and issubclass(PARADIGMS[variant.class_], cls)
 
     def _column(self, slot: ProtocolArtifacts, column: Column) -> dict[str, Any]:
         imported = self.config.victims.get(column.victim)

@@ -37,7 +37,7 @@ def predictions(protocol: str, surrogates: str, attack: str, column: str) -> str
 
 
 def measured(protocol: str, study: str, name: str) -> str:
-    """Measurements: ``trigger`` magnitudes, ``flip`` curves, ``cost``, ``whitebox`` accuracies."""
+    """Measurements on networks: ``trigger``, ``flip``, ``concept``, ``theory``, ``cost``, ``whitebox``."""
     return f"results/cells/{protocol}/measured/{study}/{name}.json"
 
 

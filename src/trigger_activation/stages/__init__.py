@@ -8,8 +8,9 @@ from trigger_activation.job import Job
 from trigger_activation.stages.attacks import make_purified, make_tae
 from trigger_activation.stages.cells import make_cell
 from trigger_activation.stages.datasets import make_dataset
-from trigger_activation.stages.measurements import make_cost, make_flip, make_trigger, make_whitebox
+from trigger_activation.stages.measurements import make_cost, make_whitebox
 from trigger_activation.stages.reports import make_audit, make_comparison, make_figure, make_table
+from trigger_activation.stages.studies import make_concept, make_flip, make_theory, make_trigger
 from trigger_activation.stages.training import make_checkpoint, make_helper, make_imported
 
 STAGES: Mapping[str, Callable[[Job], None]] = {
@@ -22,6 +23,8 @@ STAGES: Mapping[str, Callable[[Job], None]] = {
     "cell": make_cell,
     "trigger": make_trigger,
     "flip": make_flip,
+    "concept": make_concept,
+    "theory": make_theory,
     "whitebox": make_whitebox,
     "cost": make_cost,
     "table": make_table,

@@ -10,8 +10,8 @@ from tqdm import tqdm
 from trigger_activation import seeds
 from trigger_activation.attacks import ATTACKS
 from trigger_activation.attacks._engine import counting_passes
+from trigger_activation.evaluation.loss import loss_and_accuracy
 from trigger_activation.job import Job
-from trigger_activation.lazy import functional
 from trigger_activation.networks._deployed import DeployedNetwork
 from trigger_activation.preprocessing import PREPROCESSING
 from trigger_activation.stages._shared import check_budget, equipped, largest_change, to_bytes
@@ -52,26 +52,14 @@ def _crafting_checks(
     labels: torch.Tensor,
     batch_size: int,
 ) -> dict[str, float]:
-    before, _ = _loss_and_accuracy(surrogate, clean, labels, batch_size)
-    after, white_box = _loss_and_accuracy(surrogate, adversarial, labels, batch_size)
+    before, _ = loss_and_accuracy(surrogate, clean, labels, batch_size)
+    after, white_box = loss_and_accuracy(surrogate, adversarial, labels, batch_size)
     return {
         "loss_before": before,
         "loss_after": after,
         "white_box_accuracy": white_box,
         "largest_change": largest_change(adversarial, clean),
     }
-
-
-def _loss_and_accuracy(
-    network: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor, batch_size: int
-) -> tuple[float, float]:
-    loss, hits = 0.0, 0
-    for batch, truth in zip(torch.split(images, batch_size), torch.split(labels, batch_size), strict=True):
-        with torch.no_grad():
-            logits = network(to_float(batch))
-        loss += float(functional.cross_entropy(logits, truth, reduction="sum"))
-        hits += int((logits.argmax(dim=1) == truth).sum())
-    return loss / len(labels), 100 * hits / len(labels)
 
 
 def make_purified(job: Job) -> None:

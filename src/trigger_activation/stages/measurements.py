@@ -1,4 +1,4 @@
-"""Measurements on networks: triggers, flipped triggers, costs."""
+"""What defended networks cost, and what white-box attacks leave of them."""
 
 from __future__ import annotations
 
@@ -10,60 +10,12 @@ from tqdm import tqdm
 
 from trigger_activation import seeds
 from trigger_activation.attacks import ATTACKS
-from trigger_activation.errors import UserError
-from trigger_activation.evaluation import accuracy, triggers, white_box
+from trigger_activation.evaluation import accuracy, white_box
 from trigger_activation.evaluation.timing import time_batches
 from trigger_activation.job import Job
 from trigger_activation.preprocessing import PREPROCESSING, Preprocessing
 from trigger_activation.stages._shared import bootstrap_weights, equipped
 from trigger_activation.training.data import to_float
-
-
-def make_trigger(job: Job) -> None:
-    """Measure and picture the triggers of one paradigm."""
-    networks = job.networks("checkpoints")
-    names = [(seed, network) for seed in job.parameters["seeds"] for network in job.parameters["networks"]]
-    measured = []
-    for (seed, name), deployed in zip(names, networks, strict=True):
-        if deployed.trigger is None:
-            raise UserError(
-                f"{job.spec.path}: {job.parameters['paradigm']} networks have no trigger: leave the column out"
-            )
-        measured.append(
-            {
-                "network": name,
-                "seed": seed,
-                "mean_square": triggers.mean_square(deployed.trigger),
-                "largest": float(deployed.trigger.abs().max()),
-                "picture": triggers.png_base64(triggers.as_picture(deployed.trigger)),
-            }
-        )
-    job.publish_json({"paradigm": job.parameters["paradigm"], "triggers": measured})
-
-
-def make_flip(job: Job) -> None:
-    """Measure accuracy and loss while entries of the trigger are flipped."""
-    given = job.parameters
-    images, labels = job.labelled("test", given["images"])
-    (deployed,) = job.networks("victim")
-    if deployed.trigger is None:
-        raise UserError(f"{job.spec.path}: {given['paradigm']} networks have no trigger: choose a trigger paradigm")
-    generator = job.generator("masks")
-    points = [
-        triggers.flip_point(
-            deployed.network,
-            deployed.trigger,
-            images,
-            labels,
-            fraction,
-            given["masks"],
-            given["batch_size"],
-            generator,
-        )
-        for fraction in tqdm(given["fractions"], desc="fractions")
-    ]
-    content = {"paradigm": given["paradigm"], "network": given["network"], "images": len(labels)}
-    job.publish_json({**content, "points": [asdict(point) for point in points]})
 
 
 def make_whitebox(job: Job) -> None:

@@ -41,11 +41,11 @@ def make_figure(job: Job) -> None:
         if path.endswith(".md"):
             write_text(Path(path), caption)
         else:
-            _save_figure(figure, Path(path))
+            save_figure(figure, Path(path))
     job.publish_record({})
 
 
-def _save_figure(figure: Any, path: Path) -> None:
+def save_figure(figure: Any, path: Path) -> None:
     """Without dates and program versions, so that the same cells give the same bytes."""
     metadata = (
         {"CreationDate": None, "Producer": None, "Creator": None} if path.suffix == ".pdf" else {"Software": None}

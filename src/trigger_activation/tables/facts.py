@@ -43,8 +43,8 @@ def column_seeds(columns: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return {f"{column['group']} {column['label']}".strip(): column["seeds"] for column in columns}
 
 
-def seeds_used(counts: Mapping[str, int]) -> str:
-    """How many networks were trained per column, and what the printed spread means."""
+def seeds_used(counts: Mapping[str, int], spread: str = "± is the standard deviation over victim seeds") -> str:
+    """How many networks were trained per column, and what the seeds show as: a clause that the counts follow."""
     if set(counts.values()) <= {1}:
         return "One seed per network."
     by_count: dict[int, list[str]] = {}
@@ -52,7 +52,7 @@ def seeds_used(counts: Mapping[str, int]) -> str:
         by_count.setdefault(count, []).append(label)
     others = ", one seed for the others" if by_count.pop(1, None) else ""
     which = listed([f"{count} seeds for {listed(labels)}" for count, labels in by_count.items()])
-    return f"± is the standard deviation over victim seeds: {which}{others}."
+    return f"{spread}: {which}{others}."
 
 
 def substitutes(used: Mapping[str, Sequence[str]]) -> list[str]:
