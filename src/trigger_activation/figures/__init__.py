@@ -19,6 +19,12 @@ KINDS: Mapping[str, Callable[[Mapping[str, Any], Cells], tuple[Figure, str]]] = 
     "triggers": triggers.build,
 }
 
+DESCRIPTIONS: Mapping[str, Callable[[Mapping[str, Any], Cells], str]] = {
+    "flip": flip.describe,
+    "triggers": triggers.describe,
+}
+"""Kind of figure -> what those are told who cannot see it."""
+
 
 def draw(layout: Mapping[str, Any], cells: Cells) -> tuple[Figure, str]:
     """A figure in the project's style, and its caption in Markdown."""

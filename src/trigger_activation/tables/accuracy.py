@@ -55,8 +55,8 @@ def _row(layout: Mapping[str, Any], attack: Mapping[str, str], cells: Sequence[d
     shown = [statistics(layout, cell) for cell in cells]
     marks = ranked([s["mean"] for s in shown])
     entries = [
-        Entry(s["mean"], layout["decimals"], s["standard_deviation"], mark)
-        for s, mark in zip(shown, marks, strict=True)
+        Entry(s["mean"], layout["decimals"], s["standard_deviation"], mark, cell.get("path"))
+        for s, mark, cell in zip(shown, marks, cells, strict=True)
     ]
     return Row(attack["label"], entries)
 
@@ -65,7 +65,7 @@ def _mean_row(layout: Mapping[str, Any], rows: Sequence[Sequence[dict[str, Any]]
     """The mean over attacks of the unrounded cells."""
     means = [mean(statistics(layout, cell)["mean"] for cell in column) for column in zip(*rows, strict=True)]
     entries = [Entry(value, layout["decimals"], None, mark) for value, mark in zip(means, ranked(means), strict=True)]
-    return Row("Mean", entries, ruled=True)
+    return Row("Mean", entries, ruled=True, summary=True)
 
 
 def interval(bootstrap: Sequence[float]) -> tuple[float, float]:
@@ -76,7 +76,7 @@ def interval(bootstrap: Sequence[float]) -> tuple[float, float]:
 
 def _notes(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> list[str]:
     halves = [(high - low) / 2 for low, high in (interval(statistics(layout, c)["bootstrap"]) for c in cells)]
-    counts = {f"{c['group']} {c['label']}".strip(): c["seeds"] for c in layout["columns"]}
+    counts = {Header(c["label"], c["group"]).full: c["seeds"] for c in layout["columns"]}
     return [
         data_and_networks(layout["protocol"]),
         threat_model(layout["protocol"], cells[0]["images"]),
