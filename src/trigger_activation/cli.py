@@ -76,7 +76,7 @@ def show_plan(options: argparse.Namespace) -> int:
         return 0
     per_target = {name: _counts(plan.upstream([path])) for name, path in targets.items()}
     per_target["all"] = _counts(plan.of_experiment(options.experiment))
-    kinds = [kind for kind in per_target["all"] if kind not in {"table", "figure"}]
+    kinds = [kind for kind in per_target["all"] if kind not in {"table", "figure", "page"}]
     print(f"{options.experiment:<12}" + "".join(f"{kind:>12}" for kind in kinds))
     for name, counts in per_target.items():
         print(f"{name:<12}" + "".join(f"{counts[kind] or '-':>12}" for kind in kinds))
@@ -156,6 +156,8 @@ def show_tables(options: argparse.Namespace) -> int:
     """Print the Markdown of every rendered table and figure."""
     plan = _plan()
     for name, path in _targets(plan, options.experiment).items():
+        if plan[path].kind not in {"table", "figure"}:
+            continue
         markdown = Path(path).with_suffix(".md")
         if markdown.exists():
             print(markdown.read_text(encoding="utf-8"))

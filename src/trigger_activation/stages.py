@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from trigger_activation import seeds
+from trigger_activation import page, seeds
 from trigger_activation.attacks import ATTACKS, Attack
 from trigger_activation.attacks._engine import counting_passes
 from trigger_activation.datasets import DATASETS
@@ -27,6 +27,8 @@ from trigger_activation.job import Job
 from trigger_activation.lazy import functional
 from trigger_activation.networks._deployed import DeployedNetwork
 from trigger_activation.preprocessing import PREPROCESSING, Preprocessing
+from trigger_activation.provenance.record import read_content, read_record
+from trigger_activation.provenance.run import summarise
 from trigger_activation.registry import Registry
 from trigger_activation.storage.atomic import replacing, write_text
 from trigger_activation.storage.checkpoints import build_helper, build_network, save_checkpoint
@@ -431,6 +433,33 @@ def _save_figure(figure: Any, path: Path) -> None:
         figure.savefig(temporary, format=path.suffix[1:], metadata=metadata)
 
 
+def make_run(job: Job) -> None:
+    """Add up what the records of an experiment's artifacts say about time, memory and devices."""
+    records = job.claimed_records("artifacts")
+    for path in job.parameters["by_products"]:
+        record = read_record(path)
+        if record is None:
+            raise UserError(f"{path} is missing, and with it the time it took: run with --config complete=true")
+        records.append(record)
+    job.publish_json(summarise(records))
+
+
+def make_page(job: Job) -> None:
+    """Put tables, figures and the story of every cell on one page."""
+    job.records("tables")  # The page links to them, and shows what they show.
+    cells = {record.path: page.Cell(record, read_content(record.path)) for record in job.records("cells")}
+    figures = [
+        page.figure(
+            shown, cells, path.with_suffix(".md").read_text(encoding="utf-8"), path.with_suffix(".png").read_bytes()
+        )
+        for shown, path in zip(job.parameters["figures"], (Path(r.path) for r in job.records("figures")), strict=True)
+    ]
+    built = page.build(job.parameters, cells, figures, job.optional_content("run"))
+    job.begin_writing()
+    write_text(Path(job.spec.path), page.render(built))
+    job.publish_record({})
+
+
 STAGES: Mapping[str, Callable[[Job], None]] = {
     "dataset": make_dataset,
     "checkpoint": make_checkpoint,
@@ -443,5 +472,7 @@ STAGES: Mapping[str, Callable[[Job], None]] = {
     "cost": make_cost,
     "table": make_table,
     "figure": make_figure,
+    "run": make_run,
+    "page": make_page,
 }
 """Kind of artifact -> the function that makes it."""

@@ -336,7 +336,12 @@ class TestMerkleTree:
             for path, artifact in shipped_plan().artifacts.items()
             if attack in {row["attack"] for row in artifact.parameters.get("rows", ())}
         }
-        return named | showing
+        reports = {
+            path
+            for path, artifact in shipped_plan().artifacts.items()
+            if artifact.kind in {"page", "run"} and not named.isdisjoint(artifact.input_paths)
+        }
+        return named | showing | reports
 
     def kinds(self, paths: set[str]) -> set[str]:
         return {shipped_plan()[path].kind for path in paths}
@@ -348,7 +353,7 @@ class TestMerkleTree:
         project.replace("attacks/gradient.yaml", "step_size: 2/255", "step_size: 3/255")
         changed = self.changed(project.plan())
         assert changed == self.of_attack("pgd")
-        assert self.kinds(changed) == {"tae", "purified", "cell", "table"}
+        assert self.kinds(changed) == {"tae", "purified", "cell", "table", "page", "run"}
 
     def test_a_version_of_an_attack(self, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(ATTACKS["difgsm"], "version", ATTACKS["difgsm"].version + 1)
@@ -396,7 +401,7 @@ class TestMerkleTree:
         kept = [a for a in shipped_plan().artifacts.values() if a.kind in {"checkpoint", "tae", "dataset"}]
         assert all(plan[artifact.path].recipe == artifact.recipe for artifact in kept)
 
-    def test_captions_and_labels_reach_tables_and_figures_only(self, project: Project) -> None:
+    def test_captions_and_labels_reach_what_is_rendered_only(self, project: Project) -> None:
         project.replace("tables/table1.yaml", "title: Accuracy", "title: Precision")
         project.replace("tables/table1.yaml", "label: 64/255", "label: strongest")
         project.replace("paradigms/baselines.yaml", "label: AT", "label: PGD-AT")
@@ -404,17 +409,20 @@ class TestMerkleTree:
         project.replace("datasets/embedded.yaml", "label: Fashion", "label: Mode")
         project.replace("preprocessing/filters.yaml", "label: JPEG 50", "label: JPEG")
         project.replace("experiments/demo.yaml", "decimals: 1", "decimals: 2")
-        assert self.kinds(self.changed(project.plan())) == {"table", "figure"}
+        assert self.kinds(self.changed(project.plan())) == {"table", "figure", "page"}
 
-    def test_the_label_of_an_attack_reaches_the_tables_that_show_it(self, project: Project) -> None:
+    def test_the_label_of_an_attack_reaches_what_shows_it(self, project: Project) -> None:
         project.replace("attacks/gradient.yaml", "label: GRA", "label: Gra")
-        shown = {f"paper_tables/{experiment}/table4.tex" for experiment in ("paper", "demo", "smoke")}
-        assert self.changed(project.plan()) == shown
+        experiments, files = ("paper", "demo", "smoke"), ("table4.tex", "index.html")
+        assert self.changed(project.plan()) == {f"paper_tables/{e}/{file}" for e in experiments for file in files}
 
-    def test_titles_of_protocols_and_experiments_reach_nothing(self, project: Project) -> None:
+    def test_the_title_of_a_protocol_reaches_nothing(self, project: Project) -> None:
         project.replace("protocols/fashion16.yaml", "title: ", "title: Another ")
-        project.replace("experiments/demo.yaml", "title: ", "title: Another ")
         assert self.changed(project.plan()) == set()
+
+    def test_the_title_of_an_experiment_reaches_its_page(self, project: Project) -> None:
+        project.replace("experiments/demo.yaml", "title: ", "title: Another ")
+        assert self.changed(project.plan()) == {"paper_tables/demo/index.html"}
 
     def test_other_spellings_of_the_same_value_reach_nothing(self, project: Project) -> None:
         project.replace("attacks/gradient.yaml", "step_size: 2/255", "step_size: 4/510")

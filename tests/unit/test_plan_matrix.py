@@ -284,6 +284,8 @@ def test_rules_are_found_in_the_workflow() -> None:
         "measurement",
         "table",
         "figure",
+        "run_record",
+        "page",
     }
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 import yaml
-from smoke_project import Project, scramble_times
+from smoke_project import QUIET, Project, scramble_times
 
 pytestmark = pytest.mark.workflow
 
@@ -44,11 +45,12 @@ def test_a_changed_attack_plans_exactly_what_depends_on_it(copy: Project) -> Non
     outputs = copy.planned_outputs()
     heavy = {path for path in outputs if path.startswith("results/")}
     assert all("/mifgsm" in path for path in heavy)
-    assert copy.planned() == {"tae": 8, "cell": 9, "table": 3}
+    assert copy.planned() == {"tae": 8, "cell": 9, "table": 3, "page": 1}
     assert {path for path in outputs if path.startswith("paper_tables")} == {
         "paper_tables/smoke/table1.tex",
         "paper_tables/smoke/table4.tex",
         "paper_tables/smoke/table8.tex",
+        "paper_tables/smoke/index.html",
     }
 
 
@@ -59,9 +61,9 @@ def test_changing_it_back_plans_nothing(copy: Project) -> None:
     assert copy.planned() == {}
 
 
-def test_a_changed_label_plans_only_tables(copy: Project) -> None:
+def test_a_changed_label_plans_only_what_is_rendered(copy: Project) -> None:
     copy.edit("config/attacks/gradient.yaml", "label: PGD", "label: PGD-20")
-    assert copy.planned() == {"table": 5}
+    assert copy.planned() == {"table": 5, "page": 1}
 
 
 def test_planning_writes_nothing(copy: Project) -> None:
@@ -85,7 +87,7 @@ def test_a_stale_run_mends_itself_and_then_plans_nothing(copy: Project) -> None:
     scramble_times(copy, 2)
     result = copy.run()
     assert result.returncode == 0, result.stdout
-    assert "20 artifacts made" in result.stdout
+    assert "21 artifacts made" in result.stdout
     assert copy.planned() == {}
 
 
@@ -95,8 +97,20 @@ def test_complete_makes_every_artifact_from_committed_cells(copy: Project) -> No
         if path.name != "cells":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     planned = copy.planned(settings=("experiment=smoke", "complete=true"))
-    kinds = {"dataset": 2, "checkpoint": 17, "tae": 32, "cell": 52, "measurement": 3, "table": 6, "figure": 2}
-    assert planned == kinds
+    made = {"dataset": 2, "checkpoint": 17, "tae": 32, "cell": 52, "measurement": 3}
+    assert planned == {**made, "table": 6, "figure": 2, "run_record": 1, "page": 1}
+
+
+def test_a_complete_run_adds_its_record_to_what_is_there(copy: Project) -> None:
+    complete = ("experiment=smoke", "complete=true")
+    assert copy.planned(settings=complete) == {"run_record": 1, "page": 1}
+    assert copy.execute(copy.command(*QUIET, settings=complete)).returncode == 0
+    assert copy.planned(settings=complete) == copy.planned() == {}
+    run = json.loads((copy.folder / "paper_tables/smoke/run.json").read_text())["content"]
+    counts = {total["kind"]: total["artifacts"] for total in run["kinds"]}
+    assert counts == {"dataset": 2, "checkpoint": 16, "helper": 1, "tae": 32, "cell": 52}
+    assert min(total["seconds"] for total in run["kinds"]) > 0
+    assert "What the run took" in (copy.folder / "paper_tables/smoke/index.html").read_text()
 
 
 def test_lint_passes(finished: Project) -> None:

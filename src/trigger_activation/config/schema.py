@@ -308,6 +308,9 @@ class Experiment(StrictModel):
     """Replaces the tables' own, where fewer images or seeds justify fewer digits."""
     tables: dict[str, Selection] = {}
     figures: Annotated[list[str], AfterValidator(_check_distinct)] = []
+    reports: Annotated[list[Literal["page"]], AfterValidator(_check_distinct)] = []
+    comparable: bool = True
+    """Whether magnitudes can be compared with the paper's: its data, networks and budgets. The page warns if not."""
 
 
 class Config(StrictModel):

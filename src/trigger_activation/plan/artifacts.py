@@ -28,6 +28,8 @@ STAGE_VERSIONS = {
     "cost": 1,
     "table": 1,
     "figure": 1,
+    "run": 1,
+    "page": 1,
 }
 """Raised when a stage's shared code computes something else (see tests/unit/test_fingerprints.py)."""
 

@@ -22,6 +22,7 @@ from trigger_activation.errors import UserError
 from trigger_activation.plan import paths
 from trigger_activation.plan.artifact import Artifact, Inputs, Plan
 from trigger_activation.plan.artifacts import CLEAN, STAGE_VERSIONS, ProtocolArtifacts
+from trigger_activation.plan.pages import PagePlanner
 from trigger_activation.plan.variants import Variants
 
 
@@ -54,6 +55,8 @@ class ExperimentPlanner:
         """Plan everything that the experiment names."""
         targets = {name: self._table(name, selection) for name, selection in self.experiment.tables.items()}
         targets |= {name: self._figure(name, self.config.figures[name]) for name in self.experiment.figures}
+        if "page" in self.experiment.reports:
+            targets["page"] = PagePlanner(self.config, self.name, self.plan, self.protocols).add(targets)
         self.plan.targets[self.name] = targets
 
     def _slot(self, slot: str, asker: str) -> ProtocolArtifacts:

@@ -54,6 +54,15 @@ SHARED: Mapping[str, tuple[str, ...]] = {
         "tables/templates/table.md.j2",
     ),
     "figure": ("figures/__init__.py", "figures/flip.py", "figures/triggers.py", "figures/paper.mplstyle"),
+    "run": ("provenance/run.py",),
+    "page": (
+        "page/build.py",
+        "page/details.py",
+        "page/render.py",
+        "page/templates/index.html.j2",
+        "page/templates/style.css",
+        "page/templates/page.js",
+    ),
 }
 """Code that a stage shares between algorithms: changing it may change what the stage makes."""
 
