@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 import yaml
 from torch import Tensor, nn
 
+from pages import gallery
 from trainings import CONFIG, recipe, streams, vgg_s
 from trigger_activation.datasets import DATASETS, Split
+from trigger_activation.plan import Plan
 from trigger_activation.training.loop import train
 from trigger_activation.training.paradigms import PARADIGMS, Paradigm
 
@@ -88,3 +91,9 @@ def _with_fixed_trigger(fashion16_train: tuple[Tensor, Tensor]) -> tuple[nn.Modu
 def triggered_network(_with_fixed_trigger: tuple[nn.Module, Tensor]) -> tuple[nn.Module, Tensor]:
     """A miniature VGG trained with a fixed trigger of 64/255, and that trigger; every test gets its own copy."""
     return copy.deepcopy(_with_fixed_trigger)
+
+
+@pytest.fixture(scope="session")
+def results_page(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Path]:
+    """A plan and its experiment's rendered page, of invented measurements; tests must not change what they find."""
+    return gallery(tmp_path_factory.mktemp("gallery"))

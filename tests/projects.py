@@ -224,7 +224,8 @@ def one_sentence(message: str) -> str:
 def write_artifact(plan: Plan, path: str, content: str = "first") -> None:
     """Write an artifact and its record as a job does; ``content`` tells two makes apart."""
     artifact = plan[path]
-    inputs = {parent: record.sha256 for parent in artifact.input_paths if (record := read_record(parent))}
+    parents = (*artifact.input_paths, *artifact.optional_paths)
+    inputs = {parent: record.sha256 for parent in parents if (record := read_record(parent))}
     record = Record(
         path=path,
         kind=artifact.kind,

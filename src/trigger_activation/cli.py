@@ -159,6 +159,8 @@ def show_tables(options: argparse.Namespace) -> int:
     """Print the Markdown of every rendered table and figure."""
     plan = _plan()
     for name, path in _targets(plan, options.experiment).items():
+        if plan[path].kind not in {"table", "figure"}:
+            continue
         markdown = Path(path).with_suffix(".md")
         if markdown.exists():
             print(markdown.read_text(encoding="utf-8"))

@@ -62,6 +62,16 @@ class Job:
         """
         return [self._verified(reference) for reference in self.spec.inputs[role]]
 
+    def claimed_records(self, role: str) -> list[Record]:
+        """The records of the inputs of one role, for a stage that reads nothing else of them.
+
+        Raises:
+            UserError: an input is missing, or made by another recipe than the one planned.
+        """
+        records = [self._planned_record(reference) for reference in self.spec.inputs[role]]
+        self._read |= {record.path: record.sha256 for record in records}
+        return records
+
     def arrays(self, record: Record, *names: str) -> dict[str, NDArray[Any]]:
         """Named arrays of a verified input."""
         return load_arrays(Path(record.path), names)
@@ -102,8 +112,17 @@ class Job:
         return load_helper(Path(record.path), self.device, record.parameters["helper"])
 
     def cells(self, role: str = "cells") -> list[dict[str, Any]]:
-        """The contents of JSON inputs."""
-        return [read_content(record.path) for record in self.records(role)]
+        """The contents of JSON inputs, each with its ``path``."""
+        return [{"path": record.path, **read_content(record.path)} for record in self.records(role)]
+
+    def optional_content(self, role: str) -> tuple[dict[str, Any], bool] | None:
+        """The content of an optional JSON input, and whether it is of the recipe planned; None where there is none."""
+        (reference,) = self.spec.optional[role]
+        record = read_record(reference.path)
+        if record is None:
+            return None
+        self._read[record.path] = record.sha256
+        return read_content(record.path), record.recipe == reference.recipe
 
     def published(self, file: str) -> str:
         """The text of a file of published numbers.
@@ -171,6 +190,15 @@ class Job:
         return {**code_state(), "device": self.device_name, **self._stopwatch.reading()}
 
     def _verified(self, reference: InputReference) -> Record:
+        record = self._planned_record(reference)
+        if not is_json(record.path):
+            for name, file in record.files.items():
+                if hash_file(Path(name)) != file.sha256:
+                    raise UserError(f"{name} is damaged (its sha256 is not the recorded one): delete it and run again")
+        self._read[record.path] = record.sha256
+        return record
+
+    def _planned_record(self, reference: InputReference) -> Record:
         path = reference.path
         if not Path(path).exists():
             raise UserError(f"{path}, an input of {self.spec.path}, is missing: ask Snakemake for it first")
@@ -179,9 +207,4 @@ class Job:
             raise UserError(f"{path} has no provenance record of its own: delete it and run again")
         if record.recipe != reference.recipe:
             raise UserError(f"{path} was made by another recipe than {self.spec.path} needs: run Snakemake again")
-        if not is_json(path):
-            for name, file in record.files.items():
-                if hash_file(Path(name)) != file.sha256:
-                    raise UserError(f"{name} is damaged (its sha256 is not the recorded one): delete it and run again")
-        self._read[path] = record.sha256
         return record

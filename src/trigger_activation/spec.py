@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from trigger_activation.errors import UserError
-from trigger_activation.plan.artifact import Artifact, Plan
+from trigger_activation.plan.artifact import Artifact, Inputs, Plan
 from trigger_activation.storage.atomic import write_text
 
 
@@ -32,23 +32,21 @@ class Spec(BaseModel):
     parameters: dict[str, Any]
     versions: dict[str, int]
     inputs: dict[str, list[InputReference]]
+    optional: dict[str, list[InputReference]]
     companions: list[str]
     by_products: list[str]
 
 
 def write_spec(plan: Plan, artifact: Artifact) -> Path:
     """Write the spec of an artifact, unless the same one is there."""
-    references = {
-        role: [InputReference(path=path, recipe=plan[path].recipe) for path in paths]
-        for role, paths in artifact.inputs.items()
-    }
     spec = Spec(
         path=artifact.path,
         kind=artifact.kind,
         recipe=artifact.recipe,
         parameters=dict(artifact.parameters),
         versions=dict(artifact.versions),
-        inputs=references,
+        inputs=_references(plan, artifact.inputs),
+        optional=_references(plan, artifact.optional),
         companions=list(artifact.companions),
         by_products=list(artifact.by_products),
     )
@@ -57,6 +55,12 @@ def write_spec(plan: Plan, artifact: Artifact) -> Path:
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         write_text(path, text)
     return path
+
+
+def _references(plan: Plan, inputs: Inputs) -> dict[str, list[InputReference]]:
+    return {
+        role: [InputReference(path=path, recipe=plan[path].recipe) for path in paths] for role, paths in inputs.items()
+    }
 
 
 def read_spec(path: Path, recipe: str) -> Spec:

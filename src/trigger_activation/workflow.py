@@ -83,9 +83,10 @@ class Workflow:
         if verdict.valid:
             return []
         self._planned[path] = artifact
-        self._inputs.update(artifact.input_paths)
+        inputs = [*artifact.input_paths, *(artifact.optional_paths if self.complete else ())]
+        self._inputs.update(inputs)
         newer = [self._newer_file(artifact)] if verdict.status is Status.STALE else []
-        return [*artifact.input_paths, *newer]
+        return [*inputs, *newer]
 
     def _newer_file(self, artifact: Artifact) -> str:
         if self._marker is None:

@@ -309,6 +309,8 @@ def test_rules_are_found_in_the_workflow() -> None:
         "figure",
         "comparison",
         "audit",
+        "run_record",
+        "page",
     }
 
 

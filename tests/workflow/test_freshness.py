@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 import yaml
-from smoke_project import Project, scramble_times
+from smoke_project import QUIET, Project, scramble_times
 
 pytestmark = pytest.mark.workflow
 
@@ -44,12 +45,13 @@ def test_a_changed_attack_plans_exactly_what_depends_on_it(copy: Project) -> Non
     outputs = copy.planned_outputs()
     heavy = {path for path in outputs if path.startswith("results/")}
     assert all("/mifgsm" in path for path in heavy)
-    assert copy.planned() == {"tae": 8, "cell": 9, "table": 4, "comparison": 1}
+    assert copy.planned() == {"tae": 8, "cell": 9, "table": 4, "comparison": 1, "page": 1}
     assert {path for path in outputs if path.startswith("paper_tables")} == {
         "paper_tables/smoke/table1.tex",
         "paper_tables/smoke/table4.tex",
         "paper_tables/smoke/table8.tex",
         "paper_tables/smoke/comparison.md",
+        "paper_tables/smoke/index.html",
         "paper_tables/smoke/supplementary.tex",
     }
 
@@ -63,12 +65,12 @@ def test_changing_it_back_plans_nothing(copy: Project) -> None:
 
 def test_a_changed_label_plans_only_what_prints_it(copy: Project) -> None:
     copy.edit("config/attacks/gradient.yaml", "label: PGD", "label: PGD-20")
-    assert copy.planned() == {"table": 6, "figure": 4, "comparison": 1}
+    assert copy.planned() == {"table": 6, "figure": 4, "comparison": 1, "page": 1}
 
 
 def test_a_changed_published_number_plans_only_reports(copy: Project) -> None:
     copy.edit("config/published/published.csv", "94.25", "94.26")
-    assert copy.planned() == {"comparison": 1, "audit": 1}
+    assert copy.planned() == {"comparison": 1, "audit": 1, "page": 1}
 
 
 def test_planning_writes_nothing(copy: Project) -> None:
@@ -103,8 +105,19 @@ def test_complete_makes_every_artifact_from_committed_cells(copy: Project) -> No
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     planned = copy.planned(settings=("experiment=smoke", "complete=true"))
     made = {"dataset": 2, "checkpoint": 17, "tae": 32, "cell": 52, "measurement": 3}
-    # The audit rests on config alone, so it is complete already.
-    assert planned == made | {"table": 6, "figure": 2, "comparison": 1}
+    assert planned == {**made, "table": 6, "figure": 2, "run_record": 1, "page": 1}
+
+
+def test_a_complete_run_adds_its_record_to_what_is_there(copy: Project) -> None:
+    complete = ("experiment=smoke", "complete=true")
+    assert copy.planned(settings=complete) == {"run_record": 1, "page": 1}
+    assert copy.execute(copy.command(*QUIET, settings=complete)).returncode == 0
+    assert copy.planned(settings=complete) == copy.planned() == {}
+    run = json.loads((copy.folder / "paper_tables/smoke/run.json").read_text())["content"]
+    counts = {total["kind"]: total["artifacts"] for total in run["kinds"]}
+    assert counts == {"dataset": 2, "checkpoint": 16, "helper": 1, "tae": 32, "cell": 52}
+    assert min(total["seconds"] for total in run["kinds"]) > 0
+    assert "What the run took" in (copy.folder / "paper_tables/smoke/index.html").read_text()
 
 
 def test_lint_passes(finished: Project) -> None:

@@ -21,3 +21,25 @@ rule audit:
         "results/logs/reports/{experiment}/audit.log",
     run:
         paper.make(output[0], log[0], workflow.cores)
+
+
+rule run_record:
+    input:
+        paper.inputs("paper_tables/{experiment}/run.json"),
+    output:
+        "paper_tables/{experiment}/run.json",
+    log:
+        "results/logs/reports/{experiment}/run.log",
+    run:
+        paper.make(output[0], log[0], workflow.cores)
+
+
+rule page:
+    input:
+        paper.inputs("paper_tables/{experiment}/index.html"),
+    output:
+        "paper_tables/{experiment}/index.html",
+    log:
+        "results/logs/reports/{experiment}/index.log",
+    run:
+        paper.make(output[0], log[0], workflow.cores)

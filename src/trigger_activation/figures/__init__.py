@@ -23,6 +23,16 @@ KINDS: Mapping[str, Callable[[Mapping[str, Any], Cells], tuple[Figure, str]]] = 
     "tradeoff": tradeoff.build,
 }
 
+DESCRIPTIONS: Mapping[str, Callable[[Mapping[str, Any], Cells], str]] = {
+    "flip": flip.describe,
+    "triggers": triggers.describe,
+    "concept": concept.describe,
+    "theory": theory.describe,
+    "matrices": matrices.describe,
+    "tradeoff": tradeoff.describe,
+}
+"""Kind of figure -> what those are told who cannot see it."""
+
 
 def draw(layout: Mapping[str, Any], cells: Cells) -> tuple[Figure, str]:
     """A figure in the project's style, and its caption in Markdown."""

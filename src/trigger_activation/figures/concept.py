@@ -53,6 +53,17 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> tuple[F
     return figure, caption(layout, _sentences(layout, cell))
 
 
+def describe(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> str:
+    """How many examples there are and what they show, for those who cannot see the figure."""
+    (cell,) = cells
+    count = len(cell["examples"])
+    return (
+        f"{count} test image{'s' * (count != 1)} in rows: from left to right the image, the perturbation and the "
+        f"trigger ten times as strong, and their sums; below each input the class probabilities of the undefended "
+        f"network and of the {layout['paradigm']} network."
+    )
+
+
 def _draw_answer(axes: Axes, probabilities: Sequence[float], truth: int, names: Sequence[str]) -> None:
     """A line for each class, the true one and a wrong prediction in colour; above them the prediction."""
     predicted = int(np.argmax(probabilities))

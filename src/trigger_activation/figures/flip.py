@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,22 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> tuple[F
     loss.set(xlabel="flipped entries (%)", ylabel="cross entropy")
     figure.legend(*accuracy.get_legend_handles_labels(), loc="outside upper center", ncols=len(cells) + 1)
     return figure, _caption(layout, cells)
+
+
+def describe(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> str:
+    """Where each accuracy curve begins, peaks and ends, for those who cannot see the figure."""
+    labels = layout["slots"][0]["paradigms"]
+    curves = [_course(labels[cell["paradigm"]], cell["points"]) for cell in cells]
+    return f"Two line plots, accuracy and cross entropy over the share of flipped entries. {' '.join(curves)}"
+
+
+def _course(label: str, points: Sequence[dict[str, Any]]) -> str:
+    means = [(100 * point["fraction"], mean(point["accuracy"])) for point in points]
+    (first, start), (last, end), (peak, top) = means[0], means[-1], max(means, key=lambda point: point[1])
+    return (
+        f"{label}: accuracy {start:.0f} % at {first:g} % flipped, at most {top:.0f} % at {peak:g} %, and {end:.0f} % "
+        f"at {last:g} %."
+    )
 
 
 def _curve(axes: Axes, points: Sequence[dict[str, Any]], quantity: str, label: str) -> None:

@@ -85,6 +85,16 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> tuple[F
     return figure, caption(layout, _sentences(table, cells))
 
 
+def describe(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> str:
+    """The size of the grid and the extremes in it, for those who cannot see the figure."""
+    table = layout["table"]
+    accuracies = [100 * n / cell["images"] for cell in cells for n in np.ravel(cell["correct"])]
+    return (
+        f"A grid of heat maps, {len(table['rows'])} rows of attacks by {len(table['columns'])} columns of defenses; "
+        f"each shows victims by surrogates. Accuracies go from {min(accuracies):.0f} % to {max(accuracies):.0f} %."
+    )
+
+
 def matrix(cell: Mapping[str, Any]) -> Matrix:
     """Accuracy in percent (surrogates, victims), the mean over victim seeds; clean images are a single row."""
     percent: Matrix = 100 * np.mean(cell["correct"], axis=0).T / cell["images"]

@@ -51,6 +51,18 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> tuple[F
     return figure, f"{caption(layout, _sentences(layout, cells))}\n{_table(names, by_network)}"
 
 
+def describe(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> str:
+    """The range of what the theorems predict most sharply, for those who cannot see the figure."""
+    networks = [network for cell in cells for network in cell["networks"]]
+    signs = [network["test"]["sign_agreement"] for network in networks]
+    gaps = [network["test"]["linearity_gap"] for network in networks]
+    return (
+        f"Five line plots over the magnitude of the trigger, a curve for each of "
+        f"{len(layout['protocol']['networks'])} networks. Sign agreement lies between {min(signs):.2f} and "
+        f"{max(signs):.2f}, the linearity gap between {min(gaps):.2f} and {max(gaps):.2f} nats."
+    )
+
+
 def _draw(axes: Axes, by_network: Sequence[Networks], curves: Curves) -> None:
     """Quantities over eps_t, a curve for each network."""
     for networks, (colour, marker) in zip(by_network, cycle(STYLES), strict=False):

@@ -105,6 +105,16 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> tuple[F
     return figure, caption(layout, _sentences(table, cells))
 
 
+def describe(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> str:
+    """The coordinates of every defense, for those who cannot see the figure."""
+    table = layout["table"]
+    defenses = _defenses(table, cells, [STYLES[0]] * len(table["columns"]), estimate)
+    points = listed([f"{d.label} {d.clean.mean:.0f} % and {d.robust.mean:.0f} %" for d in defenses])
+    return (
+        f"Two scatter plots of clean accuracy and accuracy under attack. At the left, the mean over attacks: {points}."
+    )
+
+
 def _defenses(
     table: Mapping[str, Any],
     cells: Sequence[dict[str, Any]],

@@ -9,21 +9,17 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from trigger_activation.storage.pictures import decode_png
+from trigger_activation.tables.facts import listed
 from trigger_activation.tables.grid import escape_markdown
 
 
 def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> tuple[Figure, str]:
     """One row of pictures: a fixed trigger of the first network, then the other paradigms' of all networks."""
     slot = layout["slots"][0]
-    networks = slot["protocol"]["networks"]
-    pictures = [
-        (f"{slot['paradigms'][cell['paradigm']]}\n{networks[trigger['network']]}", decode_png(trigger["picture"]))
-        for index, cell in enumerate(cells)
-        for trigger in _first_seed(cell)[: 1 if index == 0 else None]
-    ]
+    pictures = _titled(slot, cells)
     figure = Figure(figsize=(1.5 * len(pictures), 1.9))
     for axes, (title, picture) in zip(np.ravel(figure.subplots(1, len(pictures))), pictures, strict=True):
-        axes.imshow(picture, interpolation="nearest")
+        axes.imshow(decode_png(picture), interpolation="nearest")
         axes.set_title(title)
         axes.axis("off")
     text = (
@@ -31,6 +27,22 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> tuple[F
         "looks alike for every network, so one is shown."
     )
     return figure, f"**Figure {layout['number']}.** {escape_markdown(text)}\n"
+
+
+def describe(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> str:
+    """Which triggers there are, for those who cannot see the figure."""
+    titles = [title.replace("\n", " of ") for title, _ in _titled(layout["slots"][0], cells)]
+    return f"{len(titles)} coloured noise patterns in a row, from left to right: {listed(titles)}."
+
+
+def _titled(slot: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Title and base64 picture of each trigger shown."""
+    networks = slot["protocol"]["networks"]
+    return [
+        (f"{slot['paradigms'][cell['paradigm']]}\n{networks[trigger['network']]}", trigger["picture"])
+        for index, cell in enumerate(cells)
+        for trigger in _first_seed(cell)[: 1 if index == 0 else None]
+    ]
 
 
 def _first_seed(cell: dict[str, Any]) -> list[dict[str, Any]]:

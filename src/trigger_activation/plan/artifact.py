@@ -29,6 +29,8 @@ class Artifact:
     """Further files that the same job writes and that belong to the artifact."""
     by_products: tuple[str, ...] = ()
     """Files that the same job writes but that the artifact is complete without."""
+    optional: Inputs = field(default_factory=dict)
+    """Artifacts that are read where they are there. Only a complete run makes them first; no recipe covers them."""
     obstacle: str | None = None
     """Why it cannot be made yet, as a sentence."""
     recipe: str = ""
@@ -37,6 +39,11 @@ class Artifact:
     def input_paths(self) -> tuple[str, ...]:
         """All inputs, in the order of their roles."""
         return tuple(path for paths in self.inputs.values() for path in paths)
+
+    @property
+    def optional_paths(self) -> tuple[str, ...]:
+        """All optional inputs."""
+        return tuple(path for paths in self.optional.values() for path in paths)
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -31,6 +31,8 @@ STAGE_VERSIONS = {
     "figure": 1,
     "comparison": 1,
     "audit": 1,
+    "run": 1,
+    "page": 1,
 }
 """Raised when a stage's shared code computes something else (see tests/unit/test_fingerprints.py)."""
 

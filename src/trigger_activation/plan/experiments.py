@@ -31,6 +31,7 @@ from trigger_activation.errors import UserError
 from trigger_activation.plan import paths
 from trigger_activation.plan.artifact import Artifact, Inputs, Plan
 from trigger_activation.plan.artifacts import STAGE_VERSIONS, ProtocolArtifacts
+from trigger_activation.plan.pages import PagePlanner
 from trigger_activation.plan.reports import ReportPlanner
 from trigger_activation.plan.variants import Variants
 from trigger_activation.training.paradigms import PARADIGMS
@@ -77,7 +78,13 @@ class ExperimentPlanner:
         targets |= {name: self._figure(name, self.config.figures[name]) for name in self.experiment.figures}
         reports = ReportPlanner(self.config, self.name, self.plan, self.variants)
         tables = {name: targets[name] for name in self.experiment.tables}
-        targets |= {kind: reports.report(kind, tables) for kind in self.experiment.reports}
+        shown = dict(targets)
+        for kind in self.experiment.reports:
+            if kind == "page":
+                page = PagePlanner(self.config, self.name, self.plan, self.protocols)
+                targets[kind] = page.add(shown, reports.compared(tables))
+            else:
+                targets[kind] = reports.report(kind, tables)
         self.plan.targets[self.name] = targets
 
     def _slot(self, slot: str, asker: str) -> ProtocolArtifacts:

@@ -42,19 +42,24 @@ class ReportPlanner:
         """
         if kind == "audit":
             return self._add(kind, ("published.csv", "table6.csv"), {}, {})
-        compared = {name: path for name, path in sorted(tables.items()) if self._comparable(name)}
         parameters = {
             "tables": [
-                {"name": name, "layout": self.plan[path].parameters, "paper": self._in_print(name)}
-                for name, path in compared.items()
+                {"name": name, "layout": self.plan[tables[name]].parameters, "paper": paper}
+                for name, paper in self._papers(tables).items()
             ],
         }
-        return self._add(
-            kind,
-            ("published.csv",),
-            parameters,
-            {name: self.plan[path].inputs["cells"] for name, path in compared.items()},
-        )
+        inputs = {name: self.plan[tables[name]].inputs["cells"] for name in self._papers(tables)}
+        return self._add(kind, ("published.csv",), parameters, inputs)
+
+    def compared(self, tables: Mapping[str, str]) -> dict[str, Any]:
+        """For the page of an experiment with a comparison: what is in print for each table, and the published file."""
+        if "comparison" not in self.experiment.reports:
+            return {"papers": {}, "published": {}}
+        file = "published.csv"
+        return {"papers": self._papers(tables), "published": {file: self._sha256(file)}}
+
+    def _papers(self, tables: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
+        return {name: self._in_print(name) for name in sorted(tables) if self._comparable(name)}
 
     def _comparable(self, name: str) -> bool:
         return isinstance(self.config.tables[name], AccuracyTable | TriggerTable)

@@ -110,6 +110,16 @@ SHARED: Mapping[str, tuple[str, ...]] = {
         "published/templates/audit.md.j2",
         "tables/grid.py",
     ),
+    "run": ("provenance/run.py",),
+    "page": (
+        "page/build.py",
+        "page/details.py",
+        "page/render.py",
+        "page/templates/index.html.j2",
+        "page/templates/style.css",
+        "page/templates/page.js",
+        "published/comparison.py",
+    ),
 }
 """Code that a stage shares between algorithms: changing it may change what the stage makes."""
 

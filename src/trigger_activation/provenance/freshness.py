@@ -71,7 +71,8 @@ class Freshness:
         reason = _recipe_change(artifact, record) or _size_change(record) or self._input_change(artifact, record)
         if reason:
             return Verdict(Status.STALE, reason)
-        remade = [path for path in artifact.input_paths if self.complete and not self.verdict(path).valid]
+        needed_first = (*artifact.input_paths, *artifact.optional_paths) if self.complete else ()
+        remade = [path for path in needed_first if not self.verdict(path).valid]
         if remade:
             return Verdict(Status.STALE, f"{remade[0]} is made first")
         return Verdict(Status.VALID, "recipe, size and inputs are those of the plan")
@@ -92,6 +93,10 @@ class Freshness:
                 continue
             if record.inputs.get(path) != current.sha256:
                 return f"it was made from other bytes of {path}"
+        for path in artifact.optional_paths:
+            current = self._record(path)
+            if record.inputs.get(path) != (current.sha256 if isinstance(current, Record) else None):
+                return f"{path} is not the one that it was made with"
         return None
 
 

@@ -9,7 +9,14 @@ from trigger_activation.stages.attacks import make_purified, make_tae
 from trigger_activation.stages.cells import make_cell
 from trigger_activation.stages.datasets import make_dataset
 from trigger_activation.stages.measurements import make_cost, make_whitebox
-from trigger_activation.stages.reports import make_audit, make_comparison, make_figure, make_table
+from trigger_activation.stages.reports import (
+    make_audit,
+    make_comparison,
+    make_figure,
+    make_page,
+    make_run,
+    make_table,
+)
 from trigger_activation.stages.studies import make_concept, make_flip, make_theory, make_trigger
 from trigger_activation.stages.training import make_checkpoint, make_helper, make_imported
 
@@ -31,5 +38,7 @@ STAGES: Mapping[str, Callable[[Job], None]] = {
     "figure": make_figure,
     "comparison": make_comparison,
     "audit": make_audit,
+    "run": make_run,
+    "page": make_page,
 }
 """Kind of artifact -> the function that makes it."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from trigger_activation import page
+from trigger_activation.errors import UserError
 from trigger_activation.figures import draw
 from trigger_activation.job import Job
+from trigger_activation.provenance.record import read_content, read_record
+from trigger_activation.provenance.run import summarise
 from trigger_activation.published.audit import audit
-from trigger_activation.published.comparison import compare
+from trigger_activation.published.comparison import Comparison, compare
 from trigger_activation.published.numbers import parse
 from trigger_activation.published.render import render_audit, render_comparison
 from trigger_activation.storage.atomic import replacing, write_text
@@ -52,3 +57,38 @@ def save_figure(figure: Any, path: Path) -> None:
     )
     with replacing(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:], metadata=metadata)
+
+
+def make_run(job: Job) -> None:
+    """Add up what the records of an experiment's artifacts say about time, memory and devices."""
+    records = job.claimed_records("artifacts")
+    for path in job.parameters["by_products"]:
+        record = read_record(path)
+        if record is None:
+            raise UserError(f"{path} is missing, and with it the time it took: run with --config complete=true")
+        records.append(record)
+    job.publish_json(summarise(records))
+
+
+def make_page(job: Job) -> None:
+    """Put tables, figures and the story of every cell on one page."""
+    job.records("tables")  # The page links to them, and shows what they show.
+    cells = {record.path: page.Cell(record, read_content(record.path)) for record in job.records("cells")}
+    figures = [
+        page.figure(
+            shown, cells, path.with_suffix(".md").read_text(encoding="utf-8"), path.with_suffix(".png").read_bytes()
+        )
+        for shown, path in zip(job.parameters["figures"], (Path(r.path) for r in job.records("figures")), strict=True)
+    ]
+    built = page.build(job.parameters, cells, figures, job.optional_content("run"), _compared(job, cells))
+    job.publish_texts({Path(job.spec.path).name: page.render(built)})
+
+
+def _compared(job: Job, cells: Mapping[str, page.Cell]) -> Comparison | None:
+    """The run beside the published numbers, where the experiment asks for that."""
+    papers, tables = job.parameters["papers"], job.parameters["tables"]
+    if not papers:
+        return None
+    layouts = [{**table, "paper": papers[table["name"]]} for table in tables if table["name"] in papers]
+    contents = {table["name"]: [cells[path].content for path in table["cells"]] for table in layouts}
+    return compare(parse(job.published("published.csv")), layouts, contents)

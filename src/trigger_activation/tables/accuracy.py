@@ -38,7 +38,7 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> Grid:
     columns, attacks = layout["columns"], layout["rows"]
     by_row = in_rows(cells, len(columns))
     rows = [
-        value_row(attack["label"], [statistics(layout, cell) for cell in row], layout["decimals"])
+        value_row(attack["label"], [statistics(layout, cell) for cell in row], layout["decimals"], row)
         for attack, row in zip(attacks, by_row, strict=True)
     ]
     if layout["mean_row"]:
@@ -67,11 +67,24 @@ def statistics(layout: Mapping[str, Any], cell: dict[str, Any]) -> dict[str, Any
     return chosen
 
 
-def value_row(label: str, shown: Sequence[Mapping[str, Any] | None], decimals: int) -> Row:
-    """Means with their deviation over seeds, the best two marked; a dash where there is none."""
+def value_row(
+    label: str, shown: Sequence[Mapping[str, Any] | None], decimals: int, cells: Sequence[Mapping[str, Any]]
+) -> Row:
+    """Means with their deviation over seeds, the best two marked; a dash where there is none.
+
+    Args:
+        label: of the row.
+        shown: the means.
+        decimals: of the printed numbers.
+        cells: what each mean is read from.
+    """
+    sources = [cell.get("path") for cell in cells]
     marks = iter(ranked([s["mean"] for s in shown if s is not None]))
     entries = [
-        Entry("–") if s is None else Entry(s["mean"], decimals, s["standard_deviation"], next(marks)) for s in shown
+        Entry("–", source=source)
+        if s is None
+        else Entry(s["mean"], decimals, s["standard_deviation"], next(marks), source)
+        for s, source in zip(shown, sources, strict=True)
     ]
     return Row(label, entries)
 
@@ -80,7 +93,7 @@ def _mean_row(layout: Mapping[str, Any], rows: Sequence[Sequence[dict[str, Any]]
     """The mean over attacks of the unrounded cells."""
     means = [mean(statistics(layout, cell)["mean"] for cell in column) for column in zip(*rows, strict=True)]
     entries = [Entry(value, layout["decimals"], None, mark) for value, mark in zip(means, ranked(means), strict=True)]
-    return Row("Mean", entries, ruled=True)
+    return Row("Mean", entries, ruled=True, summary=True)
 
 
 def interval(bootstrap: Sequence[float]) -> tuple[float, float]:

@@ -54,8 +54,8 @@ def _label(slots: Sequence[Mapping[str, Any]], position: int) -> str:
 
 
 def _entries(cell: Mapping[str, Any]) -> list[Entry]:
-    hours = cell["training"]["seconds"] / 3600
-    return [significant(hours), *(significant(timing["milliseconds"]) for timing in cell["timings"])]
+    values = [cell["training"]["seconds"] / 3600, *(timing["milliseconds"] for timing in cell["timings"])]
+    return [significant(value, source=cell.get("path")) for value in values]
 
 
 def _measured(protocol: Mapping[str, Any], costs: Sequence[Mapping[str, Any]]) -> str:

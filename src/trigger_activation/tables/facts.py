@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trigger_activation.parameters import grey_levels
+from trigger_activation.tables.grid import Header
 
 MARKS = "Best of a row bold, second underlined."
 
@@ -40,7 +41,7 @@ def threat_model(protocol: Mapping[str, Any], images: int) -> str:
 
 def column_seeds(columns: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """Heading of each column -> the seeds of its victims."""
-    return {f"{column['group']} {column['label']}".strip(): column["seeds"] for column in columns}
+    return {Header(column["label"], column["group"]).full: column["seeds"] for column in columns}
 
 
 def seeds_used(counts: Mapping[str, int], spread: str = "± is the standard deviation over victim seeds") -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -46,6 +47,8 @@ class Entry:
     """Sample standard deviation over seeds."""
     mark: str = ""
     """``best``, ``second`` or nothing."""
+    source: str | None = None
+    """The path of the one cell that it is read from."""
 
     @property
     def text(self) -> str:
@@ -65,6 +68,8 @@ class Row:
     label: str
     entries: Sequence[Entry]
     ruled: bool = False
+    summary: bool = False
+    """Sums up the rows above it, so it stays last in whatever order they stand."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,11 @@ class Header:
 
     label: str
     group: str = ""
+
+    @property
+    def full(self) -> str:
+        """Both headings in one line."""
+        return f"{self.group} {self.label}".strip()
 
 
 @dataclass(frozen=True)
@@ -117,9 +127,10 @@ def ranked(values: Sequence[float]) -> list[str]:
     return [marks.get(value, "") for value in values]
 
 
-def significant(value: float, digits: int = 3) -> Entry:
+def significant(value: float, digits: int = 3, source: str | None = None) -> Entry:
     """A number with so many significant digits; none after the point where there are enough before it."""
-    return Entry(value, max(0, digits - 1 - math.floor(math.log10(value))) if value > 0 else digits - 1)
+    decimals = max(0, digits - 1 - math.floor(math.log10(value))) if value > 0 else digits - 1
+    return Entry(value, decimals, source=source)
 
 
 def escape_latex(text: str) -> str:
@@ -130,6 +141,11 @@ def escape_latex(text: str) -> str:
 def escape_markdown(text: str) -> str:
     """Make text safe for a Markdown table."""
     return "".join(MARKDOWN_SPECIALS.get(character, character) for character in text)
+
+
+def unescape_markdown(text: str) -> str:
+    """What :func:`escape_markdown` was given."""
+    return re.sub(r"\\(.)", r"\1", text)
 
 
 def _environment() -> Environment:

@@ -38,7 +38,10 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> Grid:
         notes=_notes(layout, shown),
         corner="Attack",
         headers=[Header(column["label"], column["group"]) for column in columns],
-        rows=[value_row(row["label"], s, layout["decimals"]) for row, s in zip(rows, shown, strict=True)],
+        rows=[
+            value_row(row["label"], s, layout["decimals"], group)
+            for row, s, group in zip(rows, shown, by_row, strict=True)
+        ],
         records=[
             _record(row, column, cell, statistics)
             for row, group, spread in zip(rows, by_row, shown, strict=True)

@@ -58,7 +58,8 @@ def _row(layout: Mapping[str, Any], protocol: Mapping[str, Any], network: str, c
     entries = []
     for cell in cells:
         values = [SCALE * t["mean_square"] for t in cell["triggers"] if t["network"] == network]
-        entries.append(Entry(mean(values), layout["decimals"], stdev(values) if len(values) > 1 else None))
+        deviation = stdev(values) if len(values) > 1 else None
+        entries.append(Entry(mean(values), layout["decimals"], deviation, source=cell.get("path")))
     return Row(f"{protocol['dataset']}, {protocol['networks'][network]}", entries)
 
 

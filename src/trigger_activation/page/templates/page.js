@@ -1,0 +1,189 @@
+"use strict";
+// Without this script all tables and figures are there; with it they sort, and each number tells where it comes from.
+const root = document.documentElement;
+const data = JSON.parse(document.getElementById("data").textContent);
+const panel = document.getElementById("panel");
+root.dataset.script = "";
+
+function element(name, text = "", properties = {}) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(text);
+  return made;
+}
+
+// Colours: the system's, unless chosen here.
+
+function offerTheme() {
+  const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  const other = (root.dataset.theme || system) === "dark" ? "light" : "dark";
+  const button = document.getElementById("theme");
+  button.hidden = false;
+  button.textContent = other === "dark" ? "Dark colours" : "Light colours";
+  button.onclick = () => {
+    root.dataset.theme = other;
+    try {
+      localStorage.setItem("theme", other);
+    } catch {
+      // Some browsers keep nothing for files; the choice then lasts as long as the page.
+    }
+    offerTheme();
+  };
+}
+
+// Sorting: each heading cycles through both directions and back to the order of the table.
+
+function prepareSorting(table) {
+  const body = table.tBodies[0];
+  const original = [...body.rows];
+  for (const heading of table.querySelectorAll("th[data-column]")) {
+    const button = element("button", heading.textContent, { type: "button" });
+    heading.replaceChildren(button);
+    button.onclick = () => {
+      const column = Number(heading.dataset.column);
+      const numeric = original.some((row) => row.cells[column].dataset.value !== undefined);
+      const cycle = numeric ? ["descending", "ascending", null] : ["ascending", "descending", null];
+      const direction = cycle[(cycle.indexOf(heading.getAttribute("aria-sort")) + 1) % 3];
+      table.querySelectorAll("[aria-sort]").forEach((other) => other.removeAttribute("aria-sort"));
+      if (direction) heading.setAttribute("aria-sort", direction);
+      table.toggleAttribute("data-sorted", Boolean(direction));
+      body.append(...(direction ? sorted(original, column, numeric, direction) : original));
+    };
+  }
+}
+
+function sorted(rows, column, numeric, direction) {
+  const sign = direction === "ascending" ? 1 : -1;
+  const number = (row) => Number(row.cells[column].dataset.value ?? sign * Infinity);
+  const text = (row) => row.cells[column].textContent;
+  const order = numeric ? (a, b) => number(a) - number(b) || 0 : (a, b) => text(a).localeCompare(text(b), "en", { numeric: true });
+  return [...rows].sort((a, b) => sign * order(a, b));
+}
+
+// Numbers: one stop of the Tab key for each table, arrow keys within it.
+
+function prepareNumbers(table) {
+  for (const cell of table.querySelectorAll("td[data-cell]")) {
+    const button = element("button", "", { type: "button", tabIndex: -1 });
+    button.append(...cell.childNodes);
+    cell.append(button);
+    cell.onclick = () => {
+      focusOn(table, button);
+      tell(table, cell);
+    };
+  }
+  const first = table.querySelector("td button");
+  if (first) first.tabIndex = 0;
+  table.addEventListener("keydown", (event) => {
+    const steps = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+    const cell = event.target.closest("td");
+    if (!steps || !cell) return;
+    event.preventDefault();
+    const rows = [...table.querySelectorAll("tbody tr, tfoot tr")];
+    const row = rows[rows.indexOf(cell.parentElement) + steps[0]];
+    focusOn(table, row?.cells[cell.cellIndex + steps[1]]?.querySelector("button"));
+  });
+}
+
+function focusOn(table, button) {
+  if (!button) return;
+  table.querySelectorAll("td button").forEach((other) => (other.tabIndex = -1));
+  button.tabIndex = 0;
+  button.focus();
+}
+
+// The panel: what stands behind one number.
+
+const slot = (name) => panel.querySelector(`[data-slot="${name}"]`);
+
+function tell(table, cell) {
+  const detail = data.cells[cell.dataset.cell];
+  const heading = table.querySelector(`th[data-column="${cell.cellIndex}"]`);
+  const column = [heading.dataset.group, heading.textContent].filter(Boolean).join(" ");
+  panel.querySelector("h2").textContent = `${cell.parentElement.cells[0].textContent}, ${column}`;
+  const mark = cell.querySelector(".unseen")?.textContent ?? "";
+  slot("table").textContent = table.caption.querySelector(".number").textContent + mark;
+  slot("value").textContent = cell.textContent.replace(mark, "");
+  slot("published").textContent = `The paper prints ${cell.dataset.published}.`;
+  slot("published").hidden = !cell.dataset.published;
+  slot("sheets").replaceChildren(...detail.sheets.map(sheet));
+  slot("legend").hidden = !panel.querySelector(".same");
+  slot("path").replaceChildren(element("code", detail.path));
+  slot("path").href = `../../${detail.path}`;
+  slot("command").textContent = `snakemake ${detail.path}`;
+  slot("short").textContent = detail.recipe.slice(0, 12);
+  slot("recipe").textContent = detail.recipe;
+  const settings = [["Cell", detail.own], ...detail.behind.map((position) => data.settings[position])];
+  slot("settings").replaceChildren(...settings.flatMap(([title, lines]) => [element("h4", title), list(lines)]));
+  panel.showModal();
+  panel.scrollTop = 0;
+  for (const box of panel.querySelectorAll(".scroller")) box.tabIndex = box.scrollWidth > box.clientWidth ? 0 : -1;
+}
+
+function list(lines) {
+  const made = element("dl");
+  for (const [key, value] of lines) made.append(element("dt", key), element("dd", value));
+  return made;
+}
+
+function sheet({ caption, corner, columns, rows, percent }) {
+  const table = element("table");
+  table.createCaption().append(caption);
+  const head = table.createTHead().insertRow();
+  for (const label of [corner, ...columns]) head.append(element("th", label, { scope: "col" }));
+  const body = table.createTBody();
+  for (const [label, entries] of rows) {
+    const row = body.insertRow();
+    row.append(element("th", label, { scope: "row" }));
+    for (const entry of entries) row.append(sheetCell(entry, percent, label));
+  }
+  const scroller = element("div", "", { className: "scroller", role: "region", ariaLabel: caption });
+  scroller.append(table);
+  return scroller;
+}
+
+function sheetCell(entry, percent, label) {
+  if (entry.picture) {
+    const source = `data:image/png;base64,${entry.picture}`;
+    return element("td", element("img", "", { src: source, alt: `coloured noise: the trigger of ${label}` }));
+  }
+  const made = element("td", entry.same ?? entry, { className: entry.same ? "same" : "" });
+  if (percent) {
+    made.dataset.share = "";
+    made.style.setProperty("--share", Number(made.textContent) / 100);
+  }
+  return made;
+}
+
+async function copy(button) {
+  const code = button.parentElement.querySelector("code:last-of-type");
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+  } catch {
+    getSelection().selectAllChildren(code);
+    document.execCommand("copy");
+  }
+  button.textContent = "Copied";
+  setTimeout(() => (button.textContent = "Copy"), 2000);
+}
+
+offerTheme();
+document.querySelectorAll("section.table table").forEach((table) => {
+  prepareSorting(table);
+  prepareNumbers(table);
+});
+
+// The table of contents marks the section that is being read.
+
+const watcher = new IntersectionObserver(
+  (seen) => {
+    for (const { isIntersecting, target } of seen) {
+      document.querySelector(`nav a[href="#${target.id}"]`)?.setAttribute("aria-current", isIntersecting);
+    }
+  },
+  { rootMargin: "-20% 0px -70% 0px" },
+);
+document.querySelectorAll("section[id]").forEach((section) => watcher.observe(section));
+
+panel.querySelector(".close").onclick = () => panel.close();
+panel.addEventListener("click", (event) => event.target === panel && panel.close());
+panel.querySelectorAll(".copy").forEach((button) => (button.onclick = () => copy(button)));
