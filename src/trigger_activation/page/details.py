@@ -62,7 +62,7 @@ def _statistics(statistics: Mapping[str, Any], seeds: Sequence[int]) -> dict[str
     if statistics["standard_deviation"] is not None:
         lines["Deviation over seeds"] = f"{statistics['standard_deviation']:.2f}"
     if len(seeds) > 1:
-        per_seed = zip(reversed(seeds), reversed(statistics["per_seed"]), strict=False)
+        per_seed = zip(seeds[-len(statistics["per_seed"]) :], statistics["per_seed"], strict=True)
         lines |= {f"Seed {seed}": f"{value:.2f}" for seed, value in per_seed}
     return lines
 
