@@ -47,7 +47,7 @@ EXPERIMENT = {
         "table11": {"slots": ["A"]},
     },
     "figures": ["figure2", "figure3"],
-    "reports": ["comparison", "page"],
+    "reports": ["comparison", "page", "pdf"],
 }
 
 
@@ -60,7 +60,7 @@ def gallery(folder: Path) -> tuple[Plan, Path]:
         for artifact in plan.of_experiment("gallery"):
             if artifact.path.startswith("results/cells/"):
                 invent(artifact)
-            elif artifact.path.startswith("paper_tables/"):
+            elif artifact.path.startswith("paper_tables/") and artifact.kind != "pdf":
                 make(plan, artifact.path)
     return plan, folder / plan.targets["gallery"]["page"]
 

@@ -15,6 +15,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 
 from trigger_activation.config import load_config
 from trigger_activation.config.schema import SLUG
+from trigger_activation.document.engine import MISSING_ENGINE, engine_is_there
 from trigger_activation.errors import UserError
 from trigger_activation.lock import RunLock
 from trigger_activation.plan import Artifact, build_plan, paths
@@ -60,10 +61,13 @@ class Workflow:
     def targets(self) -> list[str]:
         """What the chosen experiment asks for: tables and figures, or with ``complete`` every artifact."""
         experiment = self.config.experiment
-        if not self.complete:
-            return [file for path in self.plan.targets[experiment].values() for file in self.plan[path].files]
-        artifacts = self.plan.of_experiment(experiment)
-        return [file for artifact in artifacts for file in (*artifact.files, *artifact.by_products)]
+        if self.complete:
+            artifacts = self.plan.of_experiment(experiment)
+        else:
+            artifacts = [self.plan[path] for path in self.plan.targets[experiment].values()]
+        possible = [artifact for artifact in artifacts if artifact.kind != "pdf" or engine_is_there()]
+        by_products = [file for artifact in possible for file in artifact.by_products if self.complete]
+        return [*by_products, *(file for artifact in possible for file in artifact.files)]
 
     def inputs(self, pattern: str) -> Callable[[Any], list[str]]:
         """The input function of a rule whose first output is ``pattern``.
@@ -106,8 +110,9 @@ class Workflow:
         try:
             self._lock.acquire()
             for artifact in self._planned.values():
-                if artifact.obstacle:
-                    raise UserError(f"{artifact.path} cannot be made: {artifact.obstacle}")
+                obstacle = MISSING_ENGINE if artifact.kind == "pdf" and not engine_is_there() else artifact.obstacle
+                if obstacle:
+                    raise UserError(f"{artifact.path} cannot be made: {obstacle}")
             _check_writable(self._planned)
         except UserError as error:
             raise WorkflowError(str(error)) from None
@@ -146,6 +151,8 @@ class Workflow:
         if rendered:
             lines.append("Rendered:")
             lines += [f"  {path}" for path in sorted(rendered)]
+        if "pdf" in self.config.experiments[self.config.experiment].reports and not engine_is_there():
+            lines.append(f"{paths.rendered(self.config.experiment, 'paper', 'pdf')} was left out: {MISSING_ENGINE}.")
         lines.append(f"`trigact show {self.config.experiment}` prints the tables here.")
         return "\n".join(lines)
 

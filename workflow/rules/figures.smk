@@ -10,6 +10,7 @@ rule figure:
             labels={"figure": "{figure}"},
         ),
         "paper_tables/{experiment}/{figure}.md",
+        "paper_tables/{experiment}/{figure}.tex",
     log:
         "results/logs/figures/{experiment}/{figure}.log",
     params:

@@ -43,3 +43,14 @@ rule page:
         "results/logs/reports/{experiment}/index.log",
     run:
         paper.make(output[0], log[0], workflow.cores)
+
+
+rule pdf:
+    input:
+        paper.inputs("paper_tables/{experiment}/paper.pdf"),
+    output:
+        "paper_tables/{experiment}/paper.pdf",
+    log:
+        "results/logs/reports/{experiment}/paper.log",
+    run:
+        paper.make(output[0], log[0], workflow.cores)

@@ -41,8 +41,8 @@ def _check_distinct(values: list[T]) -> list[T]:
 Distinct = Annotated[list[T], Field(min_length=1), AfterValidator(_check_distinct)]
 """A list of at least one value, no two alike."""
 Slot = Literal["A", "B", "C"]
-Report = Literal["comparison", "audit", "page"]
-"""The run beside the published numbers, these numbers' own arithmetic, and everything on one page."""
+Report = Literal["comparison", "audit", "page", "pdf"]
+"""The run beside the published numbers, these numbers' own arithmetic, and everything on one page or in one PDF."""
 Decimals = Annotated[int, Field(ge=0, le=4)]
 Surrogates = Literal["standard", "same"]
 """``same``: adaptive attackers, who train surrogates by the victim's own paradigm."""

@@ -33,6 +33,7 @@ STAGE_VERSIONS = {
     "audit": 1,
     "run": 1,
     "page": 1,
+    "pdf": 1,
 }
 """Raised when a stage's shared code computes something else (see tests/unit/test_fingerprints.py)."""
 

@@ -83,6 +83,8 @@ class ExperimentPlanner:
             if kind == "page":
                 page = PagePlanner(self.config, self.name, self.plan, self.protocols)
                 targets[kind] = page.add(shown, reports.compared(tables))
+            elif kind == "pdf":
+                targets[kind] = reports.pdf(shown)
             else:
                 targets[kind] = reports.report(kind, tables)
         self.plan.targets[self.name] = targets
@@ -258,7 +260,7 @@ class ExperimentPlanner:
             shown, cells = self._theory(figure)
         else:
             shown, cells = self._of_table(figure)
-        return self._rendered(name, "figure", {**layout, **shown}, {"cells": tuple(cells)}, ("png", "md"))
+        return self._rendered(name, "figure", {**layout, **shown}, {"cells": tuple(cells)}, ("png", "md", "tex"))
 
     def _paradigms(self, name: str, figure: ParadigmFigure) -> tuple[dict[str, Any], list[str]]:
         measured: list[str] = []

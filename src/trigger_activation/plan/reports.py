@@ -23,6 +23,18 @@ COMPANIONS: Mapping[str, tuple[tuple[str, str], ...]] = {
 """Report -> names and suffixes of the files beside its Markdown."""
 
 
+RENDERED = ("table", "figure")
+ORDER = (
+    *("figure1", "table1", "figure2", "table2", "table3", "table4", "table5", "table6", "table7", "table8"),
+    *("figure3", "table9", "table10", "table11"),
+)
+"""The order in which the paper shows its tables and figures; others follow."""
+
+
+def _place(name: str) -> int:
+    return ORDER.index(name) if name in ORDER else len(ORDER)
+
+
 class ReportPlanner:
     """Adds the reports of one experiment to a plan that has its tables already."""
 
@@ -57,6 +69,25 @@ class ReportPlanner:
             return {"papers": {}, "published": {}}
         file = "published.csv"
         return {"papers": self._papers(tables), "published": {file: self._sha256(file)}}
+
+    def pdf(self, targets: Mapping[str, str]) -> str:
+        """One document of all tables and figures.
+
+        Args:
+            targets: name -> path of the experiment's tables and figures.
+        """
+        ordered = sorted(targets, key=lambda name: (_place(name), name))
+        kinds = {kind: tuple(targets[n] for n in ordered if self.plan[targets[n]].kind == kind) for kind in RENDERED}
+        entries = [[name, self.plan[targets[name]].parameters["number"]] for name in ordered]
+        return self.plan.add(
+            Artifact(
+                path=paths.rendered(self.name, "paper", "pdf"),
+                kind="pdf",
+                parameters={"title": self.experiment.title, "entries": entries},
+                versions={"stage": STAGE_VERSIONS["pdf"]},
+                inputs={"tables": kinds["table"], "figures": kinds["figure"]},
+            )
+        )
 
     def _papers(self, tables: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
         return {name: self._in_print(name) for name in sorted(tables) if self._comparable(name)}

@@ -84,6 +84,8 @@ SHARED: Mapping[str, tuple[str, ...]] = {
         "figures/tradeoff.py",
         "figures/triggers.py",
         "figures/paper.mplstyle",
+        "document/source.py",
+        "document/templates/figure.tex.j2",
         "storage/pictures.py",
         "tables/accuracy.py",
         "tables/facts.py",
@@ -110,6 +112,7 @@ SHARED: Mapping[str, tuple[str, ...]] = {
         "published/templates/audit.md.j2",
         "tables/grid.py",
     ),
+    "pdf": ("document/engine.py", "document/source.py", "document/templates/paper.tex.j2"),
     "run": ("provenance/run.py",),
     "page": (
         "page/build.py",

@@ -14,6 +14,7 @@ from trigger_activation.stages.reports import (
     make_comparison,
     make_figure,
     make_page,
+    make_pdf,
     make_run,
     make_table,
 )
@@ -40,5 +41,6 @@ STAGES: Mapping[str, Callable[[Job], None]] = {
     "audit": make_audit,
     "run": make_run,
     "page": make_page,
+    "pdf": make_pdf,
 }
 """Kind of artifact -> the function that makes it."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from trigger_activation import page
+from trigger_activation.document.engine import compile_pdf
+from trigger_activation.document.source import assemble, figure_environment
 from trigger_activation.errors import UserError
 from trigger_activation.figures import draw
 from trigger_activation.job import Job
@@ -39,14 +42,16 @@ def make_audit(job: Job) -> None:
 
 
 def make_figure(job: Job) -> None:
-    """Draw a figure as PDF and PNG, its caption as Markdown."""
+    """Draw a figure as PDF and PNG, its caption as Markdown, both together as LaTeX."""
     figure, caption = draw(job.parameters, job.cells())
     job.begin_writing()
-    for path in job.files:
-        if path.endswith(".md"):
-            write_text(Path(path), caption)
+    for path in map(Path, job.files):
+        if path.suffix == ".md":
+            write_text(path, caption)
+        elif path.suffix == ".tex":
+            write_text(path, figure_environment(path.stem, job.parameters["number"], caption))
         else:
-            save_figure(figure, Path(path))
+            save_figure(figure, path)
     job.publish_record({})
 
 
@@ -92,3 +97,17 @@ def _compared(job: Job, cells: Mapping[str, page.Cell]) -> Comparison | None:
     layouts = [{**table, "paper": papers[table["name"]]} for table in tables if table["name"] in papers]
     contents = {table["name"]: [cells[path].content for path in table["cells"]] for table in layouts}
     return compare(parse(job.published("published.csv")), layouts, contents)
+
+
+def make_pdf(job: Job) -> None:
+    """Compile all tables and figures into one document."""
+    for role in ("tables", "figures"):
+        job.records(role)
+    folder = str(Path(job.spec.path).parent)
+    source = assemble(job.parameters["title"], folder, [(name, number) for name, number in job.parameters["entries"]])
+    with tempfile.TemporaryDirectory(prefix="trigact-") as scratch:
+        compiled = compile_pdf(source, Path(scratch)).read_bytes()
+    job.begin_writing()
+    with replacing(Path(job.spec.path)) as temporary:
+        temporary.write_bytes(compiled)
+    job.publish_record({})
