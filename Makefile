@@ -13,6 +13,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 
 demo: env  ## the whole paper in miniature, every artifact made anew on this machine
 	snakemake --cores $(CORES) --quiet rules reason host progress --config experiment=demo complete=true
+	@trigact changes demo
 
 tables: env  ## render the tables and figures of the committed cells
 	snakemake --cores $(CORES) --quiet rules reason host progress --config experiment=demo

@@ -14,6 +14,7 @@ from trigger_activation.config import load_config
 from trigger_activation.errors import UserError
 from trigger_activation.plan import Artifact, Plan, build_plan
 from trigger_activation.provenance import fingerprints
+from trigger_activation.provenance.committed import differences
 from trigger_activation.provenance.freshness import Freshness
 from trigger_activation.provenance.record import Record, hash_file, read_content, read_record
 
@@ -54,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     compare = commands.add_parser("compare", help="differences between cells, each minus the one before it")
     compare.add_argument("cells", nargs="+", metavar="CELL")
     compare.set_defaults(command=compare_cells)
+    changes = commands.add_parser("changes", help="how an experiment's cells differ from the committed ones")
+    changes.add_argument("experiment")
+    changes.set_defaults(command=show_changes)
     accept = commands.add_parser("accept", help="for developers: record the code as making the same results")
     accept.set_defaults(command=accept_code)
     return parser
@@ -188,6 +192,15 @@ def _accuracy_cell(path: str) -> dict[str, Any]:
     if "means" not in content:
         raise UserError(f"{path} holds no accuracies: name cells of accuracy tables")
     return content
+
+
+def show_changes(options: argparse.Namespace) -> int:
+    """Print how the cells on disk differ from those in git."""
+    plan = _plan()
+    _targets(plan, options.experiment)
+    paths = [a.path for a in plan.of_experiment(options.experiment) if a.path.startswith("results/cells/")]
+    print(differences(paths))
+    return 0
 
 
 def accept_code(_: argparse.Namespace) -> int:

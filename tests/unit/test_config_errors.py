@@ -119,7 +119,7 @@ UNKNOWN_KEYS = {
     ),
     "augmentation": Mistake("protocols/fashion16.yaml", "padding: 1", "pading: 1", ("pading", "'padding'")),
     "threat model": Mistake("protocols/fashion16.yaml", "steps: 20", "steps: 20, step: 1", ("attack.step", "'steps'")),
-    "white-box settings": Mistake("protocols/fashion16.yaml", "{images: 75", "{image: 75", ("white_box.image",)),
+    "white-box settings": Mistake("protocols/fashion16.yaml", "{images: 50", "{image: 50", ("white_box.image",)),
     "table": Mistake("tables/table2.yaml", "mean_row", "meanrow", ("meanrow", "'mean_row'")),
     "row": Mistake("tables/supplementary.yaml", "pairs:", "pair:", ("rows.2.pair", "'pairs'")),
     "column": Mistake("tables/table1.yaml", "label: 1/255", "lable: 1/255", ("columns.2.lable", "'label'")),
@@ -177,17 +177,17 @@ WRONG_VALUES = {
         ("supplementary.rows", "remove it"),
     ),
     "row of two kinds": Mistake(
-        "tables/supplementary.yaml", "{white_box: pgd}", "{attack: pgd, white_box: pgd}", ("rows.5", "`white_box`")
+        "tables/supplementary.yaml", "{white_box: pgd}", "{attack: pgd, white_box: pgd}", ("rows.7", "`white_box`")
     ),
-    "row of no kind": Mistake("tables/supplementary.yaml", "{white_box: pgd}", "{}", ("rows.5", "`attack`")),
+    "row of no kind": Mistake("tables/supplementary.yaml", "{white_box: pgd}", "{}", ("rows.7", "`attack`")),
     "pairs of a white-box attack": Mistake(
-        "tables/supplementary.yaml", "{white_box: pgd}", "{white_box: pgd, pairs: all}", ("rows.5", "remove them")
+        "tables/supplementary.yaml", "{white_box: pgd}", "{white_box: pgd, pairs: all}", ("rows.7", "remove them")
     ),
     "pairs of clean images": Mistake(
         "tables/supplementary.yaml", "{attack: clean}", "{attack: clean, pairs: all}", ("rows.0", "remove them")
     ),
     "unknown white-box attack": Mistake(
-        "tables/supplementary.yaml", "white_box: pgd", "white_box: apgd", ("rows.5.white_box", "'autoattack'")
+        "tables/supplementary.yaml", "white_box: pgd", "white_box: apgd", ("rows.7.white_box", "'autoattack'")
     ),
     "preprocessing in front of a white-box attack": Mistake(
         "tables/supplementary.yaml", "{victim: noise_64}", "{preprocessing: nrp}", ("columns.preprocessing", "nrp")
@@ -236,7 +236,7 @@ BROKEN_FILES = {
         "protocols/cifar10.yaml", "eps: 8/255,", "eps: 8/255, eps: 8/255,", ("line 12", "'eps'", "keep one")
     ),
     "variant given twice in a file": Mistake(
-        "attacks/gradient.yaml", "gra:\n", "pgd:\n", ("line 31", "'pgd'", "keep one")
+        "attacks/gradient.yaml", "gra:\n", "pgd:\n", ("line 35", "'pgd'", "keep one")
     ),
     "variant given twice in a folder": Mistake(
         "attacks/input_transformation.yaml", "l2t:\n", "pgd:\n", ("pgd", "attacks/gradient.yaml", "rename one")

@@ -349,7 +349,7 @@ class TestMerkleTree:
         changed = self.changed(project.plan())
         assert changed == self.of_attack("pgd")
         kinds = {"tae", "purified", "cell", "whitebox", "concept", "theory", "table", "figure", "comparison"}
-        assert self.kinds(changed) == kinds | {"page", "run"}
+        assert self.kinds(changed) == kinds | {"page", "run", "pdf"}
 
     def test_a_version_of_an_attack(self, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(ATTACKS["difgsm"], "version", ATTACKS["difgsm"].version + 1)
@@ -372,7 +372,8 @@ class TestMerkleTree:
 
     def test_a_number_of_training_epochs(self, project: Project) -> None:
         project.replace("protocols/digit-pairs.yaml", "epochs: 5", "epochs: 6")
-        networks = {path for path in shipped_plan().artifacts if path.startswith("results/checkpoints/digit-pairs/")}
+        trained = (a.path for a in shipped_plan().artifacts.values() if a.kind == "checkpoint")
+        networks = {path for path in trained if path.startswith("results/checkpoints/digit-pairs/")}
         showing = {path for path in shipped_plan().artifacts if self.shows(path, "digit-pairs")}
         assert self.changed(project.plan()) == self.descendants(networks) | showing
 
@@ -405,20 +406,20 @@ class TestMerkleTree:
         project.replace("datasets/embedded.yaml", "label: Fashion", "label: Mode")
         project.replace("preprocessing/filters.yaml", "label: JPEG 50", "label: JPEG")
         project.replace("experiments/demo.yaml", "decimals: 1", "decimals: 2")
-        assert self.kinds(self.changed(project.plan())) == {"table", "figure", "comparison", "page"}
+        assert self.kinds(self.changed(project.plan())) == {"table", "figure", "comparison", "page", "pdf"}
 
     def test_the_label_of_an_attack_reaches_what_shows_it(self, project: Project) -> None:
         project.replace("attacks/gradient.yaml", "label: GRA", "label: Gra")
-        experiments, files = ("paper", "demo", "smoke"), ("table4.tex", "comparison.md", "index.html")
+        experiments, files = ("paper", "demo", "smoke"), ("table4.tex", "comparison.md", "index.html", "paper.pdf")
         assert self.changed(project.plan()) == {f"paper_tables/{e}/{file}" for e in experiments for file in files}
 
     def test_the_title_of_a_protocol_reaches_nothing(self, project: Project) -> None:
         project.replace("protocols/fashion16.yaml", "title: ", "title: Another ")
         assert self.changed(project.plan()) == set()
 
-    def test_the_title_of_an_experiment_reaches_its_page(self, project: Project) -> None:
+    def test_the_title_of_an_experiment_reaches_its_page_and_pdf(self, project: Project) -> None:
         project.replace("experiments/demo.yaml", "title: ", "title: Another ")
-        assert self.changed(project.plan()) == {"paper_tables/demo/index.html"}
+        assert self.changed(project.plan()) == {"paper_tables/demo/index.html", "paper_tables/demo/paper.pdf"}
 
     def test_other_spellings_of_the_same_value_reach_nothing(self, project: Project) -> None:
         project.replace("attacks/gradient.yaml", "step_size: 2/255", "step_size: 4/510")
