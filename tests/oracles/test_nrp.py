@@ -19,11 +19,11 @@ from torch import Tensor, nn
 
 from projects import one_sentence
 from recorded import official_state
-from trigger_activation import stages
 from trigger_activation.errors import UserError
 from trigger_activation.helpers._nrp import full_generator, light_generator
 from trigger_activation.helpers.nrp import NRP
 from trigger_activation.provenance.record import hash_file
+from trigger_activation.stages import training
 from trigger_activation.storage import external
 
 DATA: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data/nrp.json").read_text("utf-8"))
@@ -89,7 +89,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def imported(folder: Path, **changes: Any) -> nn.Module:
     parameters = {"file": "NRP.pth", "sha256": hash_file(folder / "NRP.pth"), "generator": "light", **changes}
-    return stages._imported(NRP(**parameters), 32)
+    return training._imported(NRP(**parameters), 32)
 
 
 class TestFile:

@@ -1,4 +1,4 @@
-"""TAE sets of a real run: what their sidecars tell, and that none is written where something is wrong."""
+"""Image sets of a real run: what their sidecars tell, and that none is written where something is wrong."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ pytestmark = pytest.mark.workflow
 
 SURROGATE = "results/checkpoints/smoke/vgg-s__standard/seed0.safetensors"
 TAES = "results/taes/smoke/vgg-s__standard/seed0"
-HELPER = "results/checkpoints/smoke/guided-diffusion-256__pretrained/seed0.safetensors"
+HELPER = "results/checkpoints/smoke/nrp-full__pretrained/seed0.safetensors"
+PURIFIED = "results/purified/smoke/clean/nrp.npz"
 
 PASSES = {  # of smoke's three steps, by the counts of the papers
     "pgd": 3,
@@ -113,10 +114,10 @@ def _spoil(checkpoint: str) -> None:
 
 
 @pytest.mark.usefixtures("plan")
-def test_a_missing_diffusion_file_stops_before_any_tae_set(copy: Project) -> None:
-    copy.edit("config/protocols/smoke.yaml", "diffusion: ddpm-xs", "diffusion: guided-diffusion-256")
-    copy.edit("config/protocols/smoke.yaml", "  helpers:\n    ddpm-xs: {channels: [8], epochs: 1}\n", "")
+def test_a_missing_file_of_others_stops_before_any_purified_set(copy: Project) -> None:
+    copy.edit("config/protocols/smoke.yaml", "nrp_generator: nrp-xs", "nrp_generator: nrp-full")
+    copy.edit("config/protocols/smoke.yaml", "    nrp-xs: {channels: 4, blocks: 1, ssp_iterations: 2, epochs: 1}\n", "")
     plan = build_plan(load_config(Path("config")))
-    assert plan[f"{TAES}/diffpgd.npz"].inputs["helper"] == (HELPER,)
-    assert refused(plan, HELPER).startswith("results/external/256x256_diffusion_uncond.pt is missing: get it from")
-    assert refused(plan, f"{TAES}/diffpgd.npz").startswith(f"{HELPER}, an input of")
+    assert plan[PURIFIED].inputs["helper"] == (HELPER,)
+    assert refused(plan, HELPER).startswith("results/external/NRP.pth is missing: get it from")
+    assert refused(plan, PURIFIED).startswith(f"{HELPER}, an input of")
