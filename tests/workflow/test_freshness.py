@@ -45,13 +45,14 @@ def test_a_changed_attack_plans_exactly_what_depends_on_it(copy: Project) -> Non
     outputs = copy.planned_outputs()
     heavy = {path for path in outputs if path.startswith("results/")}
     assert all("/mifgsm" in path for path in heavy)
-    assert copy.planned() == {"tae": 8, "cell": 9, "table": 4, "comparison": 1, "page": 1}
+    assert copy.planned() == {"tae": 8, "cell": 9, "table": 4, "comparison": 1, "page": 1, "pdf": 1}
     assert {path for path in outputs if path.startswith("paper_tables")} == {
         "paper_tables/smoke/table1.tex",
         "paper_tables/smoke/table4.tex",
         "paper_tables/smoke/table8.tex",
         "paper_tables/smoke/comparison.md",
         "paper_tables/smoke/index.html",
+        "paper_tables/smoke/paper.pdf",
         "paper_tables/smoke/supplementary.tex",
     }
 
@@ -65,7 +66,7 @@ def test_changing_it_back_plans_nothing(copy: Project) -> None:
 
 def test_a_changed_label_plans_only_what_prints_it(copy: Project) -> None:
     copy.edit("config/attacks/gradient.yaml", "label: PGD", "label: PGD-20")
-    assert copy.planned() == {"table": 6, "figure": 4, "comparison": 1, "page": 1}
+    assert copy.planned() == {"table": 10, "figure": 4, "comparison": 1, "page": 1, "pdf": 1}
 
 
 def test_a_changed_published_number_plans_only_reports(copy: Project) -> None:
@@ -94,7 +95,7 @@ def test_a_stale_run_mends_itself_and_then_plans_nothing(copy: Project) -> None:
     scramble_times(copy, 2)
     result = copy.run()
     assert result.returncode == 0, result.stdout
-    assert "21 artifacts made" in result.stdout
+    assert "24 artifacts made" in result.stdout
     assert copy.planned() == {}
 
 
@@ -104,8 +105,11 @@ def test_complete_makes_every_artifact_from_committed_cells(copy: Project) -> No
         if path.name != "cells":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     planned = copy.planned(settings=("experiment=smoke", "complete=true"))
-    made = {"dataset": 2, "checkpoint": 17, "tae": 32, "cell": 52, "measurement": 3}
-    assert planned == {**made, "table": 6, "figure": 2, "run_record": 1, "page": 1}
+    made = {"dataset": 2, "checkpoint": 18, "tae": 32, "purified_tae": 4, "purified_clean": 2}
+    measured = {"cell": 56, "cost": 6, "measurement": 8}
+    # The audit rests on config alone, so it is complete already.
+    rendered = {"table": 12, "figure": 6, "comparison": 1, "run_record": 1, "page": 1, "pdf": 1}
+    assert planned == {**made, **measured, **rendered}
 
 
 def test_a_complete_run_adds_its_record_to_what_is_there(copy: Project) -> None:
@@ -115,7 +119,7 @@ def test_a_complete_run_adds_its_record_to_what_is_there(copy: Project) -> None:
     assert copy.planned(settings=complete) == copy.planned() == {}
     run = json.loads((copy.folder / "paper_tables/smoke/run.json").read_text())["content"]
     counts = {total["kind"]: total["artifacts"] for total in run["kinds"]}
-    assert counts == {"dataset": 2, "checkpoint": 16, "helper": 1, "tae": 32, "cell": 52}
+    assert counts == {"dataset": 2, "checkpoint": 16, "helper": 2, "tae": 32, "purified": 6, "cell": 56}
     assert min(total["seconds"] for total in run["kinds"]) > 0
     assert "What the run took" in (copy.folder / "paper_tables/smoke/index.html").read_text()
 

@@ -36,7 +36,7 @@ def declare(copy: Project, network: str, state: dict[str, torch.Tensor]) -> Plan
     (copy.folder / "config/victims/mine.yaml").write_text(
         f"mine: {{label: My defense, network: {network}, file: {FILE.name}, sha256: {hash_file(FILE)}}}\n"
     )
-    copy.edit("config/experiments/smoke.yaml", "- {victim: noise_64}", "- {victim: noise_64}\n      - {victim: mine}")
+    copy.edit("config/experiments/smoke.yaml", "- {victim: tdat}", "- {victim: tdat}\n      - {victim: mine}")
     return build_plan(load_config(Path("config")))
 
 
