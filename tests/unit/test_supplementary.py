@@ -98,7 +98,7 @@ def test_only_rows_of_several_seeds_have_a_deviation(demo: dict[str, str]) -> No
 @pytest.mark.parametrize(
     "fact",
     [
-        "first 75 test images and the networks of the first seed",
+        "first 50 test images and the networks of the first seed",
         "100 iterations and Square for 5,000 queries",
         "2,000 test images",
         "a cell by up to ±1.9 points and a white-box cell by up to ±1.9 points",

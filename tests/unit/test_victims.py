@@ -93,7 +93,7 @@ class TestConfig:
     def test_a_network_for_larger_images_is_refused(self, project: Project) -> None:
         victim = f"{{label: Mine, network: inception_v4, file: mine.pt, sha256: {'a' * 64}}}"
         project.write("victims/mine.yaml", f"mine: {victim}\n")
-        project.replace("experiments/demo.yaml", "- {victim: rat,", "- {victim: mine}\n      - {victim: rat,")
+        project.replace("experiments/demo.yaml", "- {victim: learn_1,", "- {victim: mine}\n      - {victim: learn_1,")
         sentence = project.complaint()
         assert "config/victims/mine.yaml: mine.network: inception_v4 needs images of at least 75 px" in sentence
 

@@ -297,8 +297,10 @@ def _check_figure(config: Config, figure: schema.Figure, file: Path) -> None:
     known = _with_roles(config, config.paradigms)
     if isinstance(figure, schema.ParadigmFigure):
         for paradigm in figure.paradigms:
+            _refuse_imported(config, paradigm, file, "paradigms")
             _require(paradigm, known, file, "paradigms", "paradigm or role")
     if isinstance(figure, schema.ConceptFigure):
+        _refuse_imported(config, figure.paradigm, file, "paradigm")
         _require(figure.paradigm, known, file, "paradigm", "paradigm or role")
     if isinstance(figure, schema.ConceptFigure | schema.TheoryFigure):
         _require(figure.attack, config.attacks, file, "attack", "attack")
