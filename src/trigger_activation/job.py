@@ -187,7 +187,8 @@ class Job:
         )
 
     def _environment(self) -> dict[str, Any]:
-        return {**code_state(), "device": self.device_name, **self._stopwatch.reading()}
+        gpu = self.device.type == "cuda"
+        return {**code_state(), "device": self.device_name, "gpu": gpu, **self._stopwatch.reading()}
 
     def _verified(self, reference: InputReference) -> Record:
         record = self._planned_record(reference)

@@ -46,7 +46,7 @@ def cost(name: str, seconds: float, milliseconds: float, helper: int = 0, batche
             {"batch_size": 32, "milliseconds": milliseconds, "batches": batches},
             {"batch_size": 128, "milliseconds": 4 * milliseconds, "batches": batches},
         ],
-        "training": {"seconds": seconds, "device": "Abacus"},
+        "training": {"seconds": seconds, "clock": "cpu", "device": "Abacus"},
         "helper_parameters": helper,
     }
 

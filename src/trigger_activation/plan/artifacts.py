@@ -25,7 +25,7 @@ STAGE_VERSIONS = {
     "flip": 1,
     "concept": 1,
     "theory": 1,
-    "cost": 1,
+    "cost": 2,
     "whitebox": 1,
     "table": 1,
     "figure": 1,

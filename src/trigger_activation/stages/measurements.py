@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -14,6 +15,7 @@ from trigger_activation.evaluation import accuracy, white_box
 from trigger_activation.evaluation.timing import time_batches
 from trigger_activation.job import Job
 from trigger_activation.preprocessing import PREPROCESSING, Preprocessing
+from trigger_activation.provenance.record import Record
 from trigger_activation.stages._shared import bootstrap_weights, equipped
 from trigger_activation.training.data import to_float
 
@@ -49,7 +51,7 @@ def make_cost(job: Job) -> None:
     given = job.parameters
     (victim,) = job.networks("victim")
     (record,) = job.records("victim")
-    environment, helper = record.environment or {}, job.helper()
+    helper = job.helper()
     preprocessing = equipped(PREPROCESSING, given["preprocessing"], job) if given["preprocessing"] else None
     timings = []
     for size in tqdm(given["batch_sizes"], desc="batch sizes"):
@@ -63,10 +65,18 @@ def make_cost(job: Job) -> None:
         "device": job.device_name,
         "threads": given["threads"],
         "timings": timings,
-        "training": {key: environment[key] for key in ("seconds", "device")},
+        "training": _training_time(record),
         "helper_parameters": sum(p.numel() for p in helper.parameters()) if helper is not None else 0,
     }
     job.publish_json(content)
+
+
+def _training_time(record: Record) -> dict[str, Any]:
+    """Wall time on a GPU; on a CPU, which other jobs share, its own time divided among the threads."""
+    environment = record.environment or {}
+    gpu = environment.get("gpu", False)
+    seconds = environment["seconds"] if gpu else environment["cpu_seconds"] / record.parameters["threads"]
+    return {"seconds": round(seconds, 3), "clock": "wall" if gpu else "cpu", "device": environment["device"]}
 
 
 def _after(

@@ -8,6 +8,12 @@ from typing import Any
 from trigger_activation.tables.facts import listed
 from trigger_activation.tables.grid import Entry, Grid, Header, Row, significant
 
+CLOCKS = {
+    "wall": "Training hours are wall time",
+    "cpu": "Training hours are CPU time over the threads, since other trainings ran beside",
+}
+"""How training was timed."""
+
 
 def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> Grid:
     """The grid of the cost table: a row for each defense, a group of columns for each data set.
@@ -28,8 +34,8 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> Grid:
         title=layout["title"],
         notes=[
             *(_measured(slot["protocol"], costs) for slot, costs in zip(slots, by_slot, strict=True)),
-            "Training hours are wall time, other trainings beside it; those of networks that purifiers consult are "
-            "not among them. Test times are of a machine that did nothing else, preprocessing included, loading of "
+            f"{CLOCKS[cells[0]['training']['clock']]}; the training of networks that purifiers consult is not "
+            "among them. Test times are of a machine that did nothing else, preprocessing included, loading of "
             "data not.",
         ],
         corner="Defense",
