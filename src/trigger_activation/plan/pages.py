@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from trigger_activation.config.schema import Column, Config, Selection, Slot, Ta
 from trigger_activation.plan import paths
 from trigger_activation.plan.artifact import Artifact, Plan, digest
 from trigger_activation.plan.artifacts import STAGE_VERSIONS, ProtocolArtifacts
+from trigger_activation.plan.order import in_print
 
 Parameters = Mapping[str, Any]
 Titled = tuple[str, Parameters]
@@ -35,7 +35,7 @@ class PagePlanner:
             targets: name -> path of the experiment's tables and figures.
             compared: what it is compared with (see :meth:`ReportPlanner.compared`).
         """
-        ordered = {name: targets[name] for name in sorted(targets, key=_natural)}
+        ordered = {name: targets[name] for name in sorted(targets, key=in_print)}
         tables, figures = ({n: p for n, p in ordered.items() if self.plan[p].kind == k} for k in ("table", "figure"))
         shown = [*tables.values(), *figures.values()]
         cells = tuple(dict.fromkeys(cell for path in shown for cell in self.plan[path].input_paths))
@@ -94,7 +94,7 @@ class PagePlanner:
     def _left_out(self) -> dict[str, Any]:
         """Tables, figures, columns, rows and data sets that config declares and the experiment does not show."""
         shown = self.experiment.tables
-        tables = {name: self.config.tables[name] for name in sorted(self.config.tables, key=_natural)}
+        tables = {name: self.config.tables[name] for name in sorted(self.config.tables, key=in_print)}
         rest = [table for name, table in tables.items() if name not in shown]
         parts = [self._missing_parts(table, shown[name]) for name, table in tables.items() if name in shown]
         figures = [figure for name, figure in self.config.figures.items() if name not in self.experiment.figures]
@@ -132,11 +132,6 @@ def _variants(column: Column, protocol: ProtocolArtifacts) -> tuple[str, str | N
     roles = protocol.protocol.roles
     preprocessing = column.preprocessing
     return roles.get(column.victim, column.victim), preprocessing and roles.get(preprocessing, preprocessing)
-
-
-def _natural(name: str) -> list[str | int]:
-    """A key that sorts ``table2`` before ``table10``."""
-    return [int(part) if part.isdigit() else part for part in re.split("([0-9]+)", name)]
 
 
 def settings_behind(upstream: Sequence[Artifact]) -> list[Titled]:

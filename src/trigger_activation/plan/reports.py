@@ -10,6 +10,7 @@ from trigger_activation.errors import UserError
 from trigger_activation.plan import paths
 from trigger_activation.plan.artifact import Artifact, Plan
 from trigger_activation.plan.artifacts import STAGE_VERSIONS, ProtocolArtifacts
+from trigger_activation.plan.order import in_print
 from trigger_activation.plan.variants import Variants
 from trigger_activation.published.counterparts import counterpart
 
@@ -22,17 +23,7 @@ COMPANIONS: Mapping[str, tuple[tuple[str, str], ...]] = {
 }
 """Report -> names and suffixes of the files beside its Markdown."""
 
-
 RENDERED = ("table", "figure")
-ORDER = (
-    *("figure1", "table1", "figure2", "table2", "table3", "table4", "table5", "table6", "table7", "table8"),
-    *("figure3", "table9", "table10", "table11"),
-)
-"""The order in which the paper shows its tables and figures; others follow."""
-
-
-def _place(name: str) -> int:
-    return ORDER.index(name) if name in ORDER else len(ORDER)
 
 
 class ReportPlanner:
@@ -76,7 +67,7 @@ class ReportPlanner:
         Args:
             targets: name -> path of the experiment's tables and figures.
         """
-        ordered = sorted(targets, key=lambda name: (_place(name), name))
+        ordered = sorted(targets, key=in_print)
         kinds = {kind: tuple(targets[n] for n in ordered if self.plan[targets[n]].kind == kind) for kind in RENDERED}
         entries = [[name, self.plan[targets[name]].parameters["number"]] for name in ordered]
         return self.plan.add(
