@@ -30,9 +30,10 @@ from trigger_activation.config.schema import (
 from trigger_activation.errors import UserError
 from trigger_activation.plan import paths
 from trigger_activation.plan.artifact import Artifact, Inputs, Plan
-from trigger_activation.plan.artifacts import STAGE_VERSIONS, ProtocolArtifacts
+from trigger_activation.plan.artifacts import STAGE_VERSIONS
 from trigger_activation.plan.pages import PagePlanner
 from trigger_activation.plan.reports import ReportPlanner
+from trigger_activation.plan.studies import ProtocolStudies
 from trigger_activation.plan.variants import Variants
 from trigger_activation.training.paradigms import PARADIGMS
 from trigger_activation.training.paradigms.fixed_trigger import FixedTrigger, TriggerActivation
@@ -69,7 +70,7 @@ class ExperimentPlanner:
         self.plan = plan
         self.variants = variants
         self.protocols = {
-            slot: ProtocolArtifacts(config, protocol, plan, variants) for slot, protocol in experiment.slots.items()
+            slot: ProtocolStudies(config, protocol, plan, variants) for slot, protocol in experiment.slots.items()
         }
 
     def run(self) -> None:
@@ -89,7 +90,7 @@ class ExperimentPlanner:
                 targets[kind] = reports.report(kind, tables)
         self.plan.targets[self.name] = targets
 
-    def _slot(self, slot: str, asker: str) -> ProtocolArtifacts:
+    def _slot(self, slot: str, asker: str) -> ProtocolStudies:
         if slot not in self.protocols:
             raise UserError(
                 f"config/experiments/{self.name}.yaml: {asker} shows slot {slot}, which the experiment leaves empty: "
@@ -151,7 +152,7 @@ class ExperimentPlanner:
         return self._rendered(name, "table", layout, {"cells": tuple(cells)}, ("csv", "md"))
 
     @staticmethod
-    def _cell(slot: ProtocolArtifacts, surrogates: Surrogates, attack: str, column: dict[str, Any]) -> str:
+    def _cell(slot: ProtocolStudies, surrogates: Surrogates, attack: str, column: dict[str, Any]) -> str:
         trained_by = STANDARD if surrogates == "standard" else column["victim"]
         return slot.cell(
             CLEAN if attack == CLEAN else trained_by,
@@ -184,12 +185,12 @@ class ExperimentPlanner:
         }
         return self._rendered(name, "table", layout, {"cells": tuple(cells)}, ("csv", "md"))
 
-    def _supplementary_cell(self, slot: ProtocolArtifacts, row: SupplementaryRow, column: dict[str, Any]) -> str:
+    def _supplementary_cell(self, slot: ProtocolStudies, row: SupplementaryRow, column: dict[str, Any]) -> str:
         if row.attack is None:
             return slot.white_box(column["victim"])
         return self._cell(slot, row.surrogates, row.attack, column)
 
-    def _supplementary_row(self, slot: ProtocolArtifacts, row: SupplementaryRow) -> dict[str, Any]:
+    def _supplementary_row(self, slot: ProtocolStudies, row: SupplementaryRow) -> dict[str, Any]:
         if row.attack is None:
             pgd = f"{self.config.attacks[WHITE_BOX].label}-{slot.protocol.attack.steps}"
             label = f"White-box {'AutoAttack' if row.white_box == 'autoattack' else pgd}"
@@ -247,7 +248,7 @@ class ExperimentPlanner:
         return self._rendered(name, "table", layout, {"cells": (*costs, *clean, *attacked)}, ("csv", "md"))
 
     @staticmethod
-    def _cost(slot: ProtocolArtifacts, column: dict[str, Any]) -> str:
+    def _cost(slot: ProtocolStudies, column: dict[str, Any]) -> str:
         return slot.cost(column["name"], column["victim"], column["preprocessing"])
 
     def _figure(self, name: str, figure: Figure) -> str:
@@ -324,7 +325,7 @@ class ExperimentPlanner:
         variant = self.config.paradigms.get(victim)
         return variant is not None and issubclass(PARADIGMS[variant.class_], cls)
 
-    def _column(self, slot: ProtocolArtifacts, column: Column) -> dict[str, Any]:
+    def _column(self, slot: ProtocolStudies, column: Column) -> dict[str, Any]:
         imported = self.config.victims.get(column.victim)
         victim = column.victim if imported else slot.variant_of_role("paradigms", column.victim)
         preprocessing = column.preprocessing and slot.variant_of_role("preprocessing", column.preprocessing)
@@ -343,17 +344,17 @@ class ExperimentPlanner:
         chosen = self.experiment.decimals
         return table.decimals if chosen is None else chosen
 
-    def _column_label(self, slot: ProtocolArtifacts, victim: str, preprocessing: str | None) -> str:
+    def _column_label(self, slot: ProtocolStudies, victim: str, preprocessing: str | None) -> str:
         if preprocessing:
             return self._marked_label(slot, "preprocessing", preprocessing)
         return (self.config.victims.get(victim) or self.config.paradigms[victim]).label
 
-    def _attack_label(self, slot: ProtocolArtifacts, attack: str) -> str:
+    def _attack_label(self, slot: ProtocolStudies, attack: str) -> str:
         if attack == CLEAN:
             return "Clean"
         return self._marked_label(slot, "attacks", attack)
 
-    def _marked_label(self, slot: ProtocolArtifacts, kind: str, name: str) -> str:
+    def _marked_label(self, slot: ProtocolStudies, kind: str, name: str) -> str:
         """The label of an attack or a preprocessing, and whether it rests on a substitute."""
         helper = slot.helper_of(kind, name)
         label: str = getattr(self.config, kind)[name].label
