@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from trigger_activation.tables.grid import escape_latex, unescape_markdown
+from trigger_activation.tables.grid import latex_environment, unescape_markdown
 
 Entry = tuple[str, str]
 """Name of a table's or a figure's LaTeX file without suffix, and its number in print."""
@@ -36,18 +34,4 @@ def figure_environment(name: str, number: str, markdown: str) -> str:
 
 
 def _render(template: str, **values: object) -> str:
-    environment = Environment(
-        loader=PackageLoader("trigger_activation.document"),
-        undefined=StrictUndefined,
-        autoescape=False,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-        block_start_string="<%",
-        block_end_string="%>",
-        variable_start_string="<<",
-        variable_end_string=">>",
-        comment_start_string="<#",
-        comment_end_string="#>",
-    )
-    environment.filters["latex"] = escape_latex
-    return environment.get_template(template).render(**values)
+    return latex_environment("trigger_activation.document").get_template(template).render(**values)

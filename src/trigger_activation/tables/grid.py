@@ -158,9 +158,10 @@ def unescape_markdown(text: str) -> str:
     return re.sub(r"\\(.)", r"\1", text)
 
 
-def _environment() -> Environment:
+def latex_environment(package: str) -> Environment:
+    """Templates of a package, with delimiters that LaTeX does not use."""
     environment = Environment(
-        loader=PackageLoader("trigger_activation.tables"),
+        loader=PackageLoader(package),
         undefined=StrictUndefined,
         autoescape=False,
         trim_blocks=True,
@@ -179,7 +180,7 @@ def _environment() -> Environment:
 
 def render_grid(grid: Grid) -> dict[str, str]:
     """LaTeX, Markdown and CSV by file suffix."""
-    environment = _environment()
+    environment = latex_environment("trigger_activation.tables")
     rendered = {
         f".{suffix}": environment.get_template(f"table.{suffix}.j2").render(grid=grid) for suffix in ("tex", "md")
     }
