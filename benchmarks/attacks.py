@@ -88,7 +88,7 @@ def against_torchattacks(network: nn.Module, images: Tensor, labels: Tensor) -> 
                 "contiguous": lambda first=first: first(plain, labels),
                 "channels_last": lambda second=second: second(images, labels),
             },
-            rounds=3,
+            rounds=7,
         )
         rows.append(
             {

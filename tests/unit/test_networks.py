@@ -185,6 +185,15 @@ class TestFolding:
         assert torch.equal(network(images), before)
         assert [set(vars(module)) for module in network.modules()] == attributes
 
+    def test_keeps_the_gradients_of_a_wide_network(self) -> None:
+        """Where Winograd's convolutions take over."""
+        network = _with_random_statistics("resnet18")
+        images = torch.rand(2, 3, 32, 32, requires_grad=True)
+        before = torch.autograd.grad(network(images).square().sum(), images)[0]
+        with folded(network):
+            after = torch.autograd.grad(network(images).square().sum(), images)[0]
+        torch.testing.assert_close(after, before, atol=1e-3 * before.abs().max().item(), rtol=0)
+
     def test_reads_the_weights_anew_each_time(self) -> None:
         network, images = _with_random_statistics("vgg-s"), torch.rand(2, 3, 32, 32)
         with folded(network):

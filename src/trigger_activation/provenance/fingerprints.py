@@ -44,6 +44,7 @@ SHARED: Mapping[str, tuple[str, ...]] = {
         "networks/_deployed.py",
         "networks/_modes.py",
         "networks/_folding.py",
+        "networks/_winograd.py",
     ),
     "cell": ("seeds.py", "evaluation/accuracy.py", "networks/_deployed.py"),
     "trigger": ("evaluation/triggers.py", "storage/pictures.py"),
@@ -60,6 +61,7 @@ SHARED: Mapping[str, tuple[str, ...]] = {
         "networks/_deployed.py",
         "networks/_modes.py",
         "networks/_folding.py",
+        "networks/_winograd.py",
     ),
     "table": (
         "tables/__init__.py",
