@@ -18,8 +18,8 @@ demo: env  ## the whole paper in miniature, every artifact made anew on this mac
 tables: env  ## render the tables and figures of the committed cells
 	snakemake --cores $(CORES) --quiet rules reason host progress --config experiment=demo
 
-test: env
-	python -m pytest -q
+test: env  ## TESTS="-m latex" chooses some
+	python -m pytest -q $(TESTS)
 
 lint: env
 	ruff check

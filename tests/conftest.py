@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +20,30 @@ from trigger_activation.plan import Plan
 from trigger_activation.training.loop import train
 from trigger_activation.training.paradigms import PARADIGMS, Paradigm
 
+PROGRAMS = {
+    "latex": ("pdflatex", "pdftotext"),
+    "browser": ("chromium",),
+    "slurm": ("munged", "slurmctld", "slurmd", "srun"),
+}
+"""Marker of tests -> what must be installed for them."""
+
 # Two threads on a busy machine wait for each other, and one makes sums come out in the same order everywhere.
 torch.set_num_threads(1)
+
+
+def installed(program: str) -> bool:
+    """Whether a program is there, be it among those of the system's administrator."""
+    return shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin") is not None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a program that is not installed; with CI_REQUIRE_PROGRAMS=1 that is a failure."""
+    for marker, programs in PROGRAMS.items():
+        absent = [program for program in programs if item.get_closest_marker(marker) and not installed(program)]
+        if absent and os.environ.get("CI_REQUIRE_PROGRAMS") == "1":
+            pytest.fail(f"{absent[0]} is not installed, but CI_REQUIRE_PROGRAMS=1 asks for it")
+        if absent:
+            pytest.skip(f"{absent[0]} is not installed")
 
 
 def _fashion16(split: Split) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,8 @@ from pages import SECONDS
 from trigger_activation.plan import Plan
 from trigger_activation.provenance.record import read_content
 
+pytestmark = pytest.mark.browser
+
 Open = Callable[..., Page]
 CONTRAST = (Path(__file__).parent / "contrast.js").read_text(encoding="utf-8")
 PHONE = {"width": 360, "height": 740}

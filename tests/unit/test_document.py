@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -15,10 +14,6 @@ from trigger_activation.document import engine
 from trigger_activation.document.source import assemble, figure_environment
 from trigger_activation.errors import UserError
 from trigger_activation.plan import Plan
-
-REQUIRED = os.environ.get("CI_REQUIRE_LATEX") == "1"
-needs_latex = pytest.mark.skipif(not engine.engine_is_there() and not REQUIRED, reason="pdflatex is not installed")
-needs_poppler = pytest.mark.skipif(not shutil.which("pdftotext") and not REQUIRED, reason="pdftotext is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -33,15 +28,14 @@ def compiled(results_page: tuple[Plan, Path]) -> Path:
     return page.with_name("paper.pdf")
 
 
-@needs_latex
-@needs_poppler
+@pytest.mark.latex
 def test_tables_and_figures_stand_in_the_papers_order_under_its_numbers(compiled: Path) -> None:
     text = subprocess.run(["pdftotext", "-raw", compiled, "-"], capture_output=True, text=True, check=True).stdout
     found = re.findall(r"^\f?(Table [IVX]+|Figure \d+): ", text, re.MULTILINE)
     assert found == ["Table I", "Figure 2", "Table II", "Table V", "Table VIII", "Figure 3", "Table XI"]
 
 
-@needs_latex
+@pytest.mark.latex
 def test_the_same_source_gives_the_same_bytes(compiled: Path, results_page: tuple[Plan, Path]) -> None:
     before = compiled.read_bytes()
     here = Path.cwd()
@@ -58,7 +52,7 @@ def document(tmp_path: Path, body: str) -> str:
     return assemble("Title & more", str(tmp_path), [("x", "I")])
 
 
-@needs_latex
+@pytest.mark.latex
 @pytest.mark.parametrize(
     ("body", "complaint"),
     [
