@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -56,16 +56,22 @@ def accuracy(mean: float) -> dict[str, Any]:
 
 
 class TestCosts:
+    LAYOUT: ClassVar[dict[str, Any]] = {
+        "kind": "cost",
+        "number": "V",
+        "title": "Costs",
+        "slots": [{"protocol": PROTOCOL, "columns": [column("none"), column("slow", "slow")]}],
+    }
+
     @pytest.fixture(scope="class")
     @staticmethod
     def rendered() -> dict[str, str]:
-        layout = {
-            "kind": "cost",
-            "number": "V",
-            "title": "Costs",
-            "slots": [{"protocol": PROTOCOL, "columns": [column("none"), column("slow", "slow")]}],
-        }
-        return render(layout, [cost("none", 36, 1.2345), cost("slow", 7200, 34567.8, batches=3)])
+        return render(TestCosts.LAYOUT, [cost("none", 36, 1.2345), cost("slow", 7200, 34567.8, batches=3)])
+
+    def test_a_missing_cost_is_printed_as_missing(self) -> None:
+        table = render(self.LAYOUT, [None, cost("slow", 7200, 5)])[".md"]
+        assert "| NONE | missing | missing | missing |" in table
+        assert "| SLOW | 2.00 | 5.00 | 20.0 |" in table
 
     def test_hours_and_milliseconds_have_three_digits(self, rendered: dict[str, str]) -> None:
         assert "| NONE | 0.0100 | 1.23 | 4.94 |" in rendered[".md"]
@@ -120,6 +126,9 @@ class TestCharacteristics:
         }
         for label, (left, right) in expected.items():
             assert f"| {label} | {left} (p) | {right} (q) |" in table
+        incomplete = render(layout, [*costs, *clean, *attacked[:2], None, attacked[3]])[".md"]
+        for label, (_, right) in expected.items():
+            assert f"| {label} | missing (p) | {right} (q) |" in incomplete
 
     def test_limits_give_the_papers_verdicts_on_its_own_numbers(self) -> None:
         """CIFAR-10 in Tables II and V; JPEG and NRP under attack are the exceptions that config names."""

@@ -16,7 +16,8 @@ from PIL import Image
 from trigger_activation.figures import draw
 from trigger_activation.tables import render
 from trigger_activation.tables.accuracy import interval
-from trigger_activation.tables.grid import escape_latex, escape_markdown, ranked
+from trigger_activation.tables.grid import escape_latex, escape_markdown
+from trigger_activation.tables.marks import marked
 
 SPECIALS = r"_&%#${}~^\<>"
 TRICKY = r"a_b & 5% #1 $x$ {y} ~ ^ \z <script>"
@@ -143,8 +144,32 @@ def test_equal_values_share_a_mark() -> None:
         ([3.0, 1.0, 2.0], ["best", "", "second"]),
     ],
 )
-def test_ranks(values: list[float], marks: list[str]) -> None:
-    assert ranked(values) == marks
+def test_marks(values: list[float], marks: list[str]) -> None:
+    assert marked([mean_of(value) for value in values]) == marks
+
+
+def noisy(mean: float, width: float, seed: int) -> dict[str, Any]:
+    """A cell whose images, drawn again, move it by ``width`` (one standard deviation), apart from all other cells."""
+    draws = np.random.default_rng(seed).normal(mean, width, 2000)
+    return {"mean": mean, "per_seed": [mean], "standard_deviation": None, "bootstrap": draws.tolist()}
+
+
+def test_what_images_cannot_tell_from_the_best_is_marked_too() -> None:
+    row = [noisy(70.0, 1.0, 0), noisy(69.0, 1.0, 1), noisy(60.0, 1.0, 2), noisy(59.0, 1.0, 3), noisy(50.0, 1.0, 4)]
+    assert marked(row) == ["best", "best", "second", "", ""]
+
+
+def test_what_seeds_cannot_tell_from_the_best_is_marked_too() -> None:
+    steady = {"mean": 70.0, "per_seed": [69.9, 70.0, 70.1], "standard_deviation": 0.1, "bootstrap": [70.0] * 3}
+    moody = {"mean": 60.0, "per_seed": [50.0, 60.0, 70.0], "standard_deviation": 10.0, "bootstrap": [60.0] * 3}
+    assert marked([steady, moody, mean_of(50)]) == ["best", "best", "second"]
+    assert marked([steady, {**moody, "per_seed": [59.0, 60.0, 61.0], "standard_deviation": 1.0}]) == ["best", "second"]
+
+
+def test_noise_that_columns_share_does_not_make_them_equal() -> None:
+    """The images are the same for all columns: how hard they are moves all alike."""
+    row = [noisy(70.0, 1.0, 0), noisy(69.9, 1.0, 0)]
+    assert marked(row) == ["best", "second"]
 
 
 def test_the_mean_row_averages_unrounded_values_of_attacks_only() -> None:
@@ -157,6 +182,16 @@ def test_the_mean_row_averages_unrounded_values_of_attacks_only() -> None:
 def test_the_mean_row_is_not_the_mean_of_printed_values() -> None:
     rows = markdown_rows(table({"pgd": [0.4], "di": [0.4], "mi": [0.8]}, decimals=0, mean_row=True))
     assert rows["Mean"] == ["**1**"]
+
+
+def test_what_is_missing_is_printed_as_missing() -> None:
+    layout = accuracy_layout(["clean", "pgd"], [column("none"), column("at")], decimals=0, mean_row=True)
+    cells = [cell("clean", "none", 90), cell("clean", "at", 80), None, cell("pgd", "at", 20)]
+    rendered = render(layout, cells)
+    rows = markdown_rows(rendered)
+    assert (rows["PGD"], rows["Mean"]) == (["missing", "**20**"], ["missing", "**20**"])
+    assert "Incomplete: 1 of 4 cells are missing." in rendered[".md"]
+    assert list(frame(rendered).attack) == ["clean", "clean", "pgd"]
 
 
 def test_a_rule_stands_above_the_mean_row() -> None:

@@ -14,7 +14,7 @@ from trigger_activation.figures import DESCRIPTIONS
 from trigger_activation.page.details import sheets
 from trigger_activation.provenance.record import Record
 from trigger_activation.published.comparison import Comparison
-from trigger_activation.tables import KINDS
+from trigger_activation.tables import build as build_table
 from trigger_activation.tables.grid import Entry, Grid, Header, Row, unescape_markdown
 
 Published = Mapping[tuple[str, str, str], float]
@@ -191,7 +191,7 @@ def _published(comparison: Comparison) -> Published:
 
 
 def _grid(layout: Mapping[str, Any], paths: Sequence[str], cells: Mapping[str, Cell]) -> Grid:
-    return KINDS[layout["kind"]](layout, [{"path": path, **cells[path].content} for path in paths])
+    return build_table(layout, [{"path": path, **cells[path].content} for path in paths])
 
 
 def _detail(cell: Cell, behind: Sequence[int], labels: Mapping[str, str]) -> dict[str, Any]:

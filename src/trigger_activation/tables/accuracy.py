@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import mean
 from typing import Any
 
 import numpy as np
 
+from trigger_activation.evaluation.contrast import mean_over
 from trigger_activation.tables.facts import (
-    MARKS,
     changed_parameters,
     column_seeds,
     data_and_networks,
@@ -18,7 +17,8 @@ from trigger_activation.tables.facts import (
     threat_model,
     trained_elsewhere,
 )
-from trigger_activation.tables.grid import Entry, Grid, Header, Row, ranked
+from trigger_activation.tables.grid import MISSING, Cells, Entry, Grid, Header, Row
+from trigger_activation.tables.marks import MARKS, marked
 
 CLEAN = "clean"
 PAIRS = {
@@ -28,7 +28,7 @@ PAIRS = {
 SURROGATES = {"standard": "undefended surrogates", "same": "surrogates trained and deployed as the victim is"}
 
 
-def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> Grid:
+def build(layout: Mapping[str, Any], cells: Cells) -> Grid:
     """The grid of one accuracy table.
 
     Args:
@@ -38,7 +38,7 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> Grid:
     columns, attacks = layout["columns"], layout["rows"]
     by_row = in_rows(cells, len(columns))
     rows = [
-        value_row(attack["label"], [statistics(layout, cell) for cell in row], layout["decimals"], row)
+        value_row(attack["label"], [cell and statistics(layout, cell) for cell in row], layout["decimals"], row)
         for attack, row in zip(attacks, by_row, strict=True)
     ]
     if layout["mean_row"]:
@@ -51,11 +51,16 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> Grid:
         corner="Attack",
         headers=[Header(column["label"], column["group"]) for column in columns],
         rows=rows,
-        records=[_record(layout, cell, column) for row in by_row for cell, column in zip(row, columns, strict=True)],
+        records=[
+            _record(layout, cell, column)
+            for row in by_row
+            for cell, column in zip(row, columns, strict=True)
+            if cell is not None
+        ],
     )
 
 
-def in_rows(cells: Sequence[dict[str, Any]], width: int) -> list[Sequence[dict[str, Any]]]:
+def in_rows(cells: Cells, width: int) -> list[Cells]:
     """A flat sequence of cells, row by row."""
     return [cells[start : start + width] for start in range(0, len(cells), width)]
 
@@ -67,10 +72,8 @@ def statistics(layout: Mapping[str, Any], cell: dict[str, Any]) -> dict[str, Any
     return chosen
 
 
-def value_row(
-    label: str, shown: Sequence[Mapping[str, Any] | None], decimals: int, cells: Sequence[Mapping[str, Any]]
-) -> Row:
-    """Means with their deviation over seeds, the best two marked; a dash where there is none.
+def value_row(label: str, shown: Sequence[Mapping[str, Any] | None], decimals: int, cells: Cells) -> Row:
+    """Means with their deviation over seeds, the best marked; a dash where a cell has none.
 
     Args:
         label: of the row.
@@ -78,21 +81,27 @@ def value_row(
         decimals: of the printed numbers.
         cells: what each mean is read from.
     """
-    sources = [cell.get("path") for cell in cells]
-    marks = iter(ranked([s["mean"] for s in shown if s is not None]))
-    entries = [
-        Entry("–", source=source)
-        if s is None
-        else Entry(s["mean"], decimals, s["standard_deviation"], next(marks), source)
-        for s, source in zip(shown, sources, strict=True)
-    ]
+    marks = iter(marked([s for s in shown if s is not None]))
+    entries = []
+    for s, cell in zip(shown, cells, strict=True):
+        if cell is None:
+            entries.append(Entry(MISSING))
+        elif s is None:
+            entries.append(Entry("–", source=cell.get("path")))
+        else:
+            entries.append(Entry(s["mean"], decimals, s["standard_deviation"], next(marks), cell.get("path")))
     return Row(label, entries)
 
 
-def _mean_row(layout: Mapping[str, Any], rows: Sequence[Sequence[dict[str, Any]]]) -> Row:
-    """The mean over attacks of the unrounded cells."""
-    means = [mean(statistics(layout, cell)["mean"] for cell in column) for column in zip(*rows, strict=True)]
-    entries = [Entry(value, layout["decimals"], None, mark) for value, mark in zip(means, ranked(means), strict=True)]
+def _mean_row(layout: Mapping[str, Any], rows: Sequence[Cells]) -> Row:
+    """The mean over attacks of the unrounded cells; missing where one of them is."""
+    columns = [[cell and statistics(layout, cell) for cell in column] for column in zip(*rows, strict=True)]
+    means = [None if None in column else mean_over(column) for column in columns]
+    marks = iter(marked([shown for shown in means if shown is not None]))
+    entries = [
+        Entry(MISSING) if shown is None else Entry(shown["mean"], layout["decimals"], None, next(marks))
+        for shown in means
+    ]
     return Row("Mean", entries, ruled=True, summary=True)
 
 
@@ -108,11 +117,11 @@ def largest_error(shown: Iterable[Mapping[str, Any]]) -> str:
     return f"±{max(halves):.1f} points"
 
 
-def _notes(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> list[str]:
-    error = largest_error(statistics(layout, cell) for cell in cells)
+def _notes(layout: Mapping[str, Any], cells: Cells) -> list[str]:
+    error = largest_error(statistics(layout, cell) for cell in cells if cell is not None)
     return [
         data_and_networks(layout["protocol"]),
-        threat_model(layout["protocol"], cells[0]["images"]),
+        threat_model(layout["protocol"], layout["protocol"]["images"]),
         *changed_parameters(layout["changes"]),
         *substitutes(layout["substitutes"]),
         *trained_elsewhere(layout["columns"]),

@@ -8,13 +8,13 @@ from statistics import mean
 from typing import Any
 
 from trigger_activation.tables.facts import data_and_networks, listed, threat_model
-from trigger_activation.tables.grid import Entry, Grid, Header, Row
+from trigger_activation.tables.grid import MISSING, Cells, Entry, Grid, Header, Row
 
 YES_OR_NO = [0.5]
 """The limit of what a defense has or has not."""
 
 
-def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> Grid:
+def build(layout: Mapping[str, Any], cells: Cells) -> Grid:
     """The grid of verdicts, each with the published one beside it.
 
     Args:
@@ -22,13 +22,13 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> Grid:
         cells: costs, clean accuracies, then accuracies attack by attack; of the first two the undefended one first.
     """
     columns = layout["columns"]
-    measured = [_measures(column, *_of_column(cells, len(columns), i)) for i, column in enumerate(columns)]
+    measured = [_measured(column, _of_column(cells, len(columns), i)) for i, column in enumerate(columns)]
     return Grid(
         number=layout["number"],
         title=layout["title"],
         notes=[
             data_and_networks(layout["protocol"]),
-            threat_model(layout["protocol"], cells[-1]["images"]),
+            threat_model(layout["protocol"], layout["protocol"]["images"]),
             "In parentheses the paper's verdict, on its own data.",
             *(_limits(characteristic) for characteristic in layout["characteristics"] if characteristic["limits"]),
             f"Accuracy on TAEs is the mean over {listed([row['label'] for row in layout['rows']])}.",
@@ -40,16 +40,21 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> Grid:
             _record(characteristic, column, numbers, published)
             for characteristic in layout["characteristics"]
             for column, numbers, published in zip(columns, measured, characteristic["published"], strict=True)
+            if numbers is not None
         ],
     )
 
 
-def _of_column(
-    cells: Sequence[dict[str, Any]], width: int, position: int
-) -> tuple[Sequence[dict[str, Any]], Sequence[dict[str, Any]], Sequence[dict[str, Any]]]:
+def _of_column(cells: Cells, width: int, position: int) -> tuple[Cells, Cells, Cells]:
     """Costs and clean cells of the undefended network and of one defense, and the defense's cells under attack."""
     costs, clean, attacked = cells[: width + 1], cells[width + 1 : 2 * width + 2], cells[2 * width + 2 :]
     return [costs[0], costs[position + 1]], [clean[0], clean[position + 1]], attacked[position::width]
+
+
+def _measured(column: Mapping[str, Any], parts: Sequence[Cells]) -> dict[str, float] | None:
+    """What the verdicts on a column follow from; None if a cell is missing."""
+    known = [[cell for cell in part if cell is not None] for part in parts]
+    return _measures(column, *known) if sum(map(len, known)) == sum(map(len, parts)) else None
 
 
 def _measures(
@@ -78,9 +83,9 @@ def verdict(characteristic: Mapping[str, Any], numbers: Mapping[str, float]) -> 
     return chosen
 
 
-def _row(characteristic: Mapping[str, Any], measured: Sequence[Mapping[str, float]]) -> Row:
+def _row(characteristic: Mapping[str, Any], measured: Sequence[Mapping[str, float] | None]) -> Row:
     verdicts = [
-        f"{verdict(characteristic, numbers)} ({published})"
+        f"{verdict(characteristic, numbers) if numbers else MISSING} ({published})"
         for numbers, published in zip(measured, characteristic["published"], strict=True)
     ]
     return Row(characteristic["label"], [Entry(text) for text in verdicts])

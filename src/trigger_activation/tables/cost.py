@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trigger_activation.tables.facts import listed
-from trigger_activation.tables.grid import Entry, Grid, Header, Row, significant
+from trigger_activation.tables.grid import MISSING, Cells, Entry, Grid, Header, Row, significant
 
 CLOCKS = {
     "wall": "Training hours are wall time",
@@ -15,7 +15,7 @@ CLOCKS = {
 """How training was timed."""
 
 
-def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> Grid:
+def build(layout: Mapping[str, Any], cells: Cells) -> Grid:
     """The grid of the cost table: a row for each defense, a group of columns for each data set.
 
     Args:
@@ -25,29 +25,34 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> Grid:
     slots = layout["slots"]
     height = len(slots[0]["columns"])
     by_slot = [cells[start : start + height] for start in range(0, len(cells), height)]
+    measured = [[cell for cell in costs if cell is not None] for costs in by_slot]
+    widths = [1 + max((len(cell["timings"]) for cell in costs), default=0) for costs in measured]
     rows = [
-        Row(_label(slots, position), [entry for cell in costs for entry in _entries(cell)])
-        for position, costs in enumerate(zip(*by_slot, strict=True))
+        Row(_label(slots, position), [entry for pair in zip(row, widths, strict=True) for entry in _entries(*pair)])
+        for position, row in enumerate(zip(*by_slot, strict=True))
     ]
+    clocks = list(dict.fromkeys(CLOCKS[cell["training"]["clock"]] for costs in measured for cell in costs[:1]))
     return Grid(
         number=layout["number"],
         title=layout["title"],
         notes=[
-            *(_measured(slot["protocol"], costs) for slot, costs in zip(slots, by_slot, strict=True)),
-            f"{CLOCKS[cells[0]['training']['clock']]}; the training of networks that purifiers consult is not "
-            "among them. Test times are of a machine that did nothing else, preprocessing included, loading of "
-            "data not.",
+            *(_measured(slot["protocol"], costs) for slot, costs in zip(slots, measured, strict=True) if costs),
+            f"{listed(clocks)}; the training of networks that purifiers consult is not among them. Test times are of a "
+            "machine that did nothing else, preprocessing included, loading of data not.",
         ],
         corner="Defense",
         headers=[
             Header(label, slot["protocol"]["dataset"])
-            for slot, costs in zip(slots, by_slot, strict=True)
-            for label in ("training (h)", *(f"batch of {t['batch_size']} (ms)" for t in costs[0]["timings"]))
+            for slot, costs in zip(slots, measured, strict=True)
+            for label in (
+                "training (h)",
+                *(f"batch of {t['batch_size']} (ms)" for c in costs[:1] for t in c["timings"]),
+            )
         ],
         rows=rows,
         records=[
             record
-            for slot, costs in zip(slots, by_slot, strict=True)
+            for slot, costs in zip(slots, measured, strict=True)
             for cell in costs
             for record in _records(slot["protocol"]["name"], cell)
         ],
@@ -59,7 +64,9 @@ def _label(slots: Sequence[Mapping[str, Any]], position: int) -> str:
     return " / ".join(dict.fromkeys(slot["columns"][position]["label"] for slot in slots))
 
 
-def _entries(cell: Mapping[str, Any]) -> list[Entry]:
+def _entries(cell: Mapping[str, Any] | None, width: int) -> list[Entry]:
+    if cell is None:
+        return [Entry(MISSING)] * width
     values = [cell["training"]["seconds"] / 3600, *(timing["milliseconds"] for timing in cell["timings"])]
     return [significant(value, source=cell.get("path")) for value in values]
 

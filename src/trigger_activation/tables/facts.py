@@ -8,8 +8,6 @@ from typing import Any
 from trigger_activation.parameters import grey_levels
 from trigger_activation.tables.grid import Header
 
-MARKS = "Best of a row bold, second underlined."
-
 
 def listed(names: Sequence[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""

@@ -43,6 +43,12 @@ LATEX_SPECIALS = {
     "²": r"$^2$",
     "⁻": r"$^{-}$",
 }
+MISSING = "missing"
+"""What stands for a number that is not there."""
+
+Cells = Sequence[dict[str, Any] | None]
+"""Contents of cells; None for one that is missing, where the run allows that."""
+
 MARKDOWN_SPECIALS = {character: f"\\{character}" for character in "\\|*_`<[]"}
 
 
@@ -51,7 +57,7 @@ class Entry:
     """One printed value."""
 
     value: float | str
-    """A number, or a verdict."""
+    """A number, a verdict, or that it is missing."""
     decimals: int = 0
     deviation: float | None = None
     """Sample standard deviation over seeds."""
@@ -130,13 +136,6 @@ class Grid:
         return rules
 
 
-def ranked(values: Sequence[float]) -> list[str]:
-    """``best`` and ``second`` among unrounded values; equal values share a mark."""
-    distinct = sorted(set(values), reverse=True)
-    marks = dict(zip(distinct, ("best", "second"), strict=False))
-    return [marks.get(value, "") for value in values]
-
-
 def significant(value: float, digits: int = 3, source: str | None = None) -> Entry:
     """A number with so many significant digits; none after the point where there are enough before it."""
     decimals = max(0, digits - 1 - math.floor(math.log10(value))) if value > 0 else digits - 1
@@ -176,6 +175,17 @@ def latex_environment(package: str) -> Environment:
     )
     environment.filters |= {"latex": escape_latex, "markdown": escape_markdown}
     return environment
+
+
+def as_values(grid: Grid) -> dict[str, dict[str, float | str]]:
+    """Row -> column -> what stands there, numbers to six digits after the point."""
+    return {
+        row.label: {
+            header.full: entry.value if isinstance(entry.value, str) else round(entry.value, 6)
+            for header, entry in zip(grid.headers, row.entries, strict=True)
+        }
+        for row in grid.rows
+    }
 
 
 def render_grid(grid: Grid) -> dict[str, str]:

@@ -7,7 +7,6 @@ from typing import Any
 
 from trigger_activation.tables.accuracy import SURROGATES, estimate, in_rows, largest_error, value_row
 from trigger_activation.tables.facts import (
-    MARKS,
     changed_parameters,
     column_seeds,
     data_and_networks,
@@ -16,13 +15,14 @@ from trigger_activation.tables.facts import (
     threat_model,
     white_box_attacks,
 )
-from trigger_activation.tables.grid import Grid, Header
+from trigger_activation.tables.grid import Cells, Grid, Header
+from trigger_activation.tables.marks import MARKS
 
 Statistics = Mapping[str, Any] | None
 """Of a mean and its spread; None where a cell has no pairs of the row's kind."""
 
 
-def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> Grid:
+def build(layout: Mapping[str, Any], cells: Cells) -> Grid:
     """The grid of the supplementary table.
 
     Args:
@@ -31,11 +31,11 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> Grid:
     """
     rows, columns = layout["rows"], layout["columns"]
     by_row = in_rows(cells, len(columns))
-    shown = [[_statistics(row, cell) for cell in group] for row, group in zip(rows, by_row, strict=True)]
+    shown = [[cell and _statistics(row, cell) for cell in group] for row, group in zip(rows, by_row, strict=True)]
     return Grid(
         number=layout["number"],
         title=layout["title"],
-        notes=_notes(layout, shown),
+        notes=_notes(layout, shown, by_row),
         corner="Attack",
         headers=[Header(column["label"], column["group"]) for column in columns],
         rows=[
@@ -46,7 +46,7 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> Grid:
             _record(row, column, cell, statistics)
             for row, group, spread in zip(rows, by_row, shown, strict=True)
             for column, cell, statistics in zip(columns, group, spread, strict=True)
-            if statistics is not None
+            if cell is not None and statistics is not None
         ],
     )
 
@@ -57,8 +57,12 @@ def _statistics(row: Mapping[str, Any], cell: Mapping[str, Any]) -> Statistics:
     return chosen
 
 
-def _notes(layout: Mapping[str, Any], shown: Sequence[Sequence[Statistics]]) -> list[str]:
-    single = any(statistics is None for group in shown for statistics in group)
+def _notes(layout: Mapping[str, Any], shown: Sequence[Sequence[Statistics]], cells: Sequence[Cells]) -> list[str]:
+    single = any(
+        statistics is None and cell is not None
+        for group, measured in zip(shown, cells, strict=True)
+        for statistics, cell in zip(group, measured, strict=True)
+    )
     surrogates = dict.fromkeys(row["surrogates"] for row in layout["rows"] if row["surrogates"] in SURROGATES)
     transfer = f"; transfer attacks use {listed([SURROGATES[name] for name in surrogates])}" if surrogates else ""
     return [

@@ -7,13 +7,13 @@ from statistics import mean, stdev
 from typing import Any
 
 from trigger_activation.tables.facts import listed, seeds_used
-from trigger_activation.tables.grid import Entry, Grid, Header, Row
+from trigger_activation.tables.grid import MISSING, Cells, Entry, Grid, Header, Row
 
 SCALE = 100
 """The paper prints the mean square in units of 10^-2."""
 
 
-def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> Grid:
+def build(layout: Mapping[str, Any], cells: Cells) -> Grid:
     """The grid of the trigger table.
 
     Args:
@@ -27,7 +27,10 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> Grid:
         measured = [next(remaining) for _ in slot["columns"]]
         rows += [_row(layout, slot["protocol"], network, measured) for network in slot["protocol"]["networks"]]
         records += [
-            _record(slot["protocol"]["name"], cell, trigger) for cell in measured for trigger in cell["triggers"]
+            _record(slot["protocol"]["name"], cell, trigger)
+            for cell in measured
+            if cell is not None
+            for trigger in cell["triggers"]
         ]
     protocols = [slot["protocol"] for slot in layout["slots"]]
     return Grid(
@@ -54,9 +57,12 @@ def _counts(slot: Mapping[str, Any]) -> str:
     return f"{slot['protocol']['dataset']}: {seeds_used({c['label']: c['seeds'] for c in slot['columns']})}"
 
 
-def _row(layout: Mapping[str, Any], protocol: Mapping[str, Any], network: str, cells: Sequence[dict[str, Any]]) -> Row:
+def _row(layout: Mapping[str, Any], protocol: Mapping[str, Any], network: str, cells: Cells) -> Row:
     entries = []
     for cell in cells:
+        if cell is None:
+            entries.append(Entry(MISSING))
+            continue
         values = [SCALE * t["mean_square"] for t in cell["triggers"] if t["network"] == network]
         deviation = stdev(values) if len(values) > 1 else None
         entries.append(Entry(mean(values), layout["decimals"], deviation, source=cell.get("path")))
