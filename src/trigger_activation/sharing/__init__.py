@@ -1,0 +1,1 @@
+"""Published artifacts: what DVC keeps of a run, for others to pull."""

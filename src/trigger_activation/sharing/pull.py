@@ -1,0 +1,106 @@
+"""Bring here what a target needs of the published artifacts, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from trigger_activation.errors import UserError
+from trigger_activation.plan.artifact import Plan
+from trigger_activation.provenance.record import Record, hash_file, read_record, sidecar
+from trigger_activation.sharing import dvc
+
+
+def pull(plan: Plan, target: str) -> None:
+    """Pull what the target needs that is not here, and check every byte.
+
+    Args:
+        plan: what is asked for.
+        target: a file of it: it comes itself if it is published, otherwise what it is made from.
+
+    Raises:
+        UserError: no remote is set, an artifact of another recipe is in the way, or what arrives is damaged.
+    """
+    dvc.remote()
+    records = list(_wanted(plan, target))
+    files = {name: file for record in records for name, file in record.files.items() if not Path(name).exists()}
+    if not files:
+        print(f"Nothing to pull for {target}: what is published of it and fits its recipe is here.")
+        return
+    size = sum(file.size for file in files.values())
+    print(f"Pulling {len(files)} files, {size / 2**20:.1f} MiB, for {target}.", flush=True)
+    dvc.pull(list(files))
+    _mend([name for name, file in files.items() if hash_file(Path(name)) != file.sha256])
+    for name in [name for name, file in files.items() if hash_file(Path(name)) != file.sha256]:
+        Path(name).unlink()
+        raise UserError(f"what the remote holds of {name} is damaged: let Snakemake make it, or tell who published it")
+    print("They are here, with the bytes that were recorded.")
+
+
+def _wanted(plan: Plan, target: str) -> Iterator[Record]:
+    """The published artifacts nearest to the target that are not here; their sidecars are, afterwards."""
+    level, seen = [target], {target}
+    while level:
+        absent = [path for path in level if not _is_here(plan, path)]
+        fitting = [record for record in _offers(absent) if record.recipe == plan.owner(record.path).recipe]
+        yield from fitting
+        found = {record.path for record in fitting}
+        below = [parent for path in absent if path not in found for parent in plan.owner(path).input_paths]
+        level = [path for path in dict.fromkeys(below) if path not in seen]
+        seen.update(level)
+
+
+def _is_here(plan: Plan, path: str) -> bool:
+    record = intact(path)
+    return record is not None and record.recipe == plan.owner(path).recipe
+
+
+def intact(path: str) -> Record | None:
+    """The record of a file that is as it was recorded; None otherwise."""
+    try:
+        record = read_record(path)
+        if record is None or any(hash_file(Path(name)) != file.sha256 for name, file in record.files.items()):
+            return None
+    except (UserError, OSError):
+        return None
+    return record
+
+
+def _offers(paths: Sequence[str]) -> list[Record]:
+    """The records of those of some files that are published."""
+    offered = [path for path in paths if dvc.is_published(path)]
+    for path in offered:
+        _make_room(path)
+    dvc.pull([str(sidecar(path)) for path in offered if not sidecar(path).exists()])
+    return [record for path in offered for record in [read_record(path)] if record is not None]
+
+
+def _make_room(path: str) -> None:
+    """Remove what an interrupted pull or a damaged disk left of a file; an intact artifact is not ours to remove."""
+    if intact(path) is not None:
+        raise UserError(
+            f"{path} is here, made by another recipe than the one planned: move it and its sidecar away to pull the "
+            "published one, or let Snakemake make it anew"
+        )
+    folder = dvc.folder(path)
+    assert folder is not None  # It is published.
+    for file in (path, str(sidecar(path))):
+        if Path(file).exists() and md5(file) != dvc.listed(folder)[file]:
+            Path(file).unlink()
+
+
+def md5(file: str) -> str:
+    """What DVC knows a file's bytes by."""
+    with Path(file).open("rb") as stream:
+        return hashlib.file_digest(stream, "md5").hexdigest()
+
+
+def _mend(damaged: Sequence[str]) -> None:
+    """Pull again, past the local cache, which delivers damaged objects without a word."""
+    for file in damaged:
+        folder = dvc.folder(file)
+        assert folder is not None  # It has been pulled.
+        dvc.forget_cached(dvc.listed(folder)[file])
+        Path(file).unlink()
+    dvc.pull(damaged)
