@@ -1,0 +1,142 @@
+"""``snakemake --profile slurm`` on a real SLURM of one node: what is asked for, and what goes wrong."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from smoke_project import BIN, QUIET, Project, new_project
+
+from cluster.one_node import CPUS, OneNode, wait_until
+
+pytestmark = pytest.mark.slurm
+
+CELL = "results/cells/smoke/clean/clean/at.json"
+CHECKPOINT = "results/checkpoints/smoke/vgg-s__at/seed0.safetensors"
+QUICK = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project whose cluster settings name the node's partition."""
+    project = new_project(tmp_path / "project")
+    (project.folder / "slurm").symlink_to("workflow/profiles/slurm")
+    settings = project.folder / "workflow/profiles/slurm/settings.yaml"
+    content = yaml.safe_load(settings.read_text())
+    settings.write_text(yaml.safe_dump({**content, "experiment": "smoke", "cluster": {"partition": "main"}}))
+    return project
+
+
+def command(*arguments: str) -> list[str]:
+    return [str(BIN / "snakemake"), *arguments, "--profile", "slurm", *QUICK, *QUIET]
+
+
+def start(node: OneNode, project: Project, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command(*arguments),
+        cwd=project.folder,
+        env=node.environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def jobs(node: OneNode) -> dict[int, dict[str, str]]:
+    """Number -> what the controller remembers of each job."""
+    lines = node.query("scontrol", "show", "jobs", "--oneliner")
+    shown = [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in lines if "JobId=" in line]
+    return {int(job["JobId"]): job for job in shown}
+
+
+def newest(node: OneNode, state: str) -> str:
+    """The last submitted job's number, once it is in a state."""
+
+    def found() -> list[int]:
+        return [number for number, job in jobs(node).items() if job["JobState"] == state]
+
+    wait_until(lambda: bool(found()), 90)
+    return str(max(found()))
+
+
+def test_a_cell_is_made_by_jobs_that_ask_for_what_they_need(one_node: OneNode, project: Project) -> None:
+    before = jobs(one_node).keys()
+    output, _ = (run := start(one_node, project, CELL)).communicate(timeout=400)
+    assert run.returncode == 0, output
+    assert (project.folder / CELL).exists()
+    asked = [job for number, job in jobs(one_node).items() if number not in before]
+    assert len(asked) == 2 + 2 + 1  # data sets, checkpoints, the cell
+    assert {(job["JobState"], job["Partition"], job["TimeLimit"]) for job in asked} == {
+        ("COMPLETED", "main", "00:20:00")
+    }
+    assert sorted(job.get("TresPerJob", "none") for job in asked) == ["gres:gpu:1"] * 3 + ["none"] * 2
+    assert all(float(job["MinMemoryNode"].removesuffix("M")) >= 4096 for job in asked)
+
+
+def test_a_cancelled_job_is_tried_again(one_node: OneNode, project: Project) -> None:
+    run = start(one_node, project, CHECKPOINT)
+    job = newest(one_node, "RUNNING")
+    one_node.query("scancel", job)
+    output, _ = run.communicate(timeout=300)
+    assert run.returncode == 0, output
+    assert (project.folder / CHECKPOINT).exists()
+
+
+def test_a_job_out_of_time_ends_the_run_with_its_name(one_node: OneNode, project: Project) -> None:
+    project.edit("config/protocols/smoke.yaml", "epochs: 2", "epochs: 2000")
+    run = start(one_node, project, CHECKPOINT, "--retries", "0")
+    wait_until(lambda: "seed0" in str(list(project.folder.glob("results/logs/checkpoints/**/*.log"))), 120)
+    job = newest(one_node, "RUNNING")
+    one_node.query("scontrol", "update", f"JobId={job}", "TimeLimit=1")
+    output, _ = run.communicate(timeout=300)
+    assert run.returncode != 0
+    assert "TIMEOUT" in output
+    assert not (project.folder / CHECKPOINT).exists()
+
+
+def test_a_job_out_of_memory_ends_the_run_and_the_next_one_mends_it(one_node: OneNode, project: Project) -> None:
+    run = start(one_node, project, CHECKPOINT, "--retries", "0", "--set-resources", "checkpoint:mem_mb=300")
+    output, _ = run.communicate(timeout=300)
+    assert run.returncode != 0, output
+    assert not (project.folder / CHECKPOINT).exists()
+    run = start(one_node, project, CHECKPOINT)
+    output, _ = run.communicate(timeout=300)
+    assert run.returncode == 0, output
+
+
+def test_config_may_be_edited_while_jobs_wait(one_node: OneNode, project: Project) -> None:
+    blockers = [one_node.query("sbatch", "--wrap", "sleep 600", "-o", "/dev/null") for _ in range(CPUS)]
+    run = start(one_node, project, "results/datasets/fashion16/test.npz", CHECKPOINT)
+    wait_until(lambda: any(job["JobState"] == "PENDING" for job in jobs(one_node).values()), 60)
+    project.edit("config/protocols/smoke.yaml", "epochs: 2", "epochs: 3")
+    for (line,) in blockers:
+        one_node.query("scancel", line.split()[-1])
+    output, _ = run.communicate(timeout=300)
+    assert run.returncode == 0, output
+    assert project.planned(CHECKPOINT) == {"checkpoint": 1}
+
+
+@pytest.mark.parametrize(
+    ("cluster", "sentence"),
+    [({"partition": None}, "no partition is set: write yours"), ({"partition": "nowhere"}, "nowhere")],
+)
+def test_a_partition_that_is_not_there(
+    one_node: OneNode, project: Project, cluster: dict[str, str], sentence: str
+) -> None:
+    settings = project.folder / "workflow/profiles/slurm/settings.yaml"
+    settings.write_text(yaml.safe_dump({"experiment": "smoke", "cluster": cluster}))
+    output, _ = (run := start(one_node, project, CHECKPOINT, "--retries", "0")).communicate(timeout=120)
+    assert run.returncode != 0
+    assert sentence in output
+
+
+def test_settings_of_the_command_line_do_not_replace_the_clusters(one_node: OneNode, project: Project) -> None:
+    """A run with any ``--config`` is still one of the profile's experiment."""
+    call = [str(BIN / "snakemake"), "--dry-run", "--profile", "slurm", "--config", "allow_missing=false"]
+    result = subprocess.run(
+        call, cwd=project.folder, env=one_node.environment, text=True, capture_output=True, check=False
+    )
+    assert "paper_tables/smoke/table1.tex" in result.stdout
+    assert "paper_tables/demo/" not in result.stdout
