@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from trigger_activation.config import load_config
+from trigger_activation.config.schema import Config
 from trigger_activation.errors import UserError
+from trigger_activation.overview import cost_table, orphans, status_table
 from trigger_activation.plan import Artifact, Plan, build_plan
 from trigger_activation.provenance import fingerprints
 from trigger_activation.provenance.committed import differences
 from trigger_activation.provenance.freshness import Freshness
 from trigger_activation.provenance.record import Record, hash_file, read_content, read_record
 
-RENDERED = ("table", "figure", "comparison", "audit")
+RENDERED = ("table", "figure", "comparison", "audit", "metrics")
 """Kinds that are made of cells alone, one for each target."""
 
 
@@ -41,8 +43,15 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     plan = commands.add_parser("plan", help="what an experiment consists of")
     plan.add_argument("experiment")
+    plan.add_argument("--cost", action="store_true", help="GPU hours, storage and the longest chain")
     plan.add_argument("--full", action="store_true", help="list every artifact and its recipe")
     plan.set_defaults(command=show_plan)
+    status = commands.add_parser("status", help="what of an experiment is here, and what finishing it will take")
+    status.add_argument("experiment")
+    status.set_defaults(command=show_status)
+    gc = commands.add_parser("gc", help="list files in results/ that no experiment asks for")
+    gc.add_argument("--delete", action="store_true", help="delete them")
+    gc.set_defaults(command=collect_garbage)
     explain = commands.add_parser("explain", help="why a target is fresh, stale or missing")
     explain.add_argument("path")
     explain.set_defaults(command=explain_target)
@@ -58,13 +67,24 @@ def _parser() -> argparse.ArgumentParser:
     changes = commands.add_parser("changes", help="how an experiment's cells differ from the committed ones")
     changes.add_argument("experiment")
     changes.set_defaults(command=show_changes)
+    pull = commands.add_parser("pull", help="fetch the published artifacts that a file is made from, or is")
+    pull.add_argument("path")
+    pull.set_defaults(command=pull_target)
+    publish = commands.add_parser("publish", help="hand the artifacts that are here to DVC's remote")
+    publish.add_argument("experiment", nargs="?", help="default: all experiments")
+    publish.set_defaults(command=publish_artifacts)
     accept = commands.add_parser("accept", help="for developers: record the code as making the same results")
     accept.set_defaults(command=accept_code)
     return parser
 
 
 def _plan() -> Plan:
-    return build_plan(load_config(Path("config")))
+    return _config_and_plan()[1]
+
+
+def _config_and_plan() -> tuple[Config, Plan]:
+    config = load_config(Path("config"))
+    return config, build_plan(config)
 
 
 def _targets(plan: Plan, experiment: str) -> dict[str, str]:
@@ -73,10 +93,22 @@ def _targets(plan: Plan, experiment: str) -> dict[str, str]:
     return plan.targets[experiment]
 
 
+def _artifacts(experiment: str | None) -> tuple[Plan, list[Artifact]]:
+    """The plan, and its artifacts of one experiment or of all."""
+    plan = _plan()
+    if experiment is None:
+        return plan, list(plan.artifacts.values())
+    _targets(plan, experiment)
+    return plan, plan.of_experiment(experiment)
+
+
 def show_plan(options: argparse.Namespace) -> int:
     """Print the counts per kind and table, or everything."""
-    plan = _plan()
+    config, plan = _config_and_plan()
     targets = _targets(plan, options.experiment)
+    if options.cost:
+        print(cost_table(config, plan, options.experiment))
+        return 0
     if options.full:
         for artifact in plan.of_experiment(options.experiment):
             print(f"{artifact.kind:<11}{artifact.recipe[:12]}  {artifact.path}")
@@ -92,6 +124,26 @@ def show_plan(options: argparse.Namespace) -> int:
     return 0
 
 
+def show_status(options: argparse.Namespace) -> int:
+    """Print how far each target is."""
+    config, plan = _config_and_plan()
+    _targets(plan, options.experiment)
+    print(status_table(config, plan, options.experiment))
+    return 0
+
+
+def collect_garbage(options: argparse.Namespace) -> int:
+    """Print what no plan contains, and delete it on request."""
+    found = orphans(_plan())
+    for path in found:
+        print(path)
+        if options.delete:
+            Path(path).unlink()
+    done = "deleted" if options.delete else "found that no experiment asks for"
+    print(f"{len(found)} files {done}, {sum(found.values()) / 2**20:.1f} MiB.")
+    return 0
+
+
 def _counts(artifacts: Iterable[Artifact]) -> Counter[str]:
     return Counter(artifact.kind for artifact in artifacts)
 
@@ -100,7 +152,7 @@ def explain_target(options: argparse.Namespace) -> int:
     """Print the verdict on a target and on what it depends on."""
     plan = _plan()
     freshness = Freshness(plan)
-    path = _owner(plan, options.path)
+    path = plan.owner(str(Path(options.path))).path
     verdict = freshness.verdict(path)
     print(f"{path} is {verdict.status}: {verdict.reason}.")
     if verdict.valid:
@@ -114,23 +166,9 @@ def explain_target(options: argparse.Namespace) -> int:
     return 0
 
 
-def _owner(plan: Plan, path: str) -> str:
-    """The artifact that a file belongs to."""
-    path = str(Path(path)).removesuffix(".prov.json")
-    for artifact in plan.artifacts.values():
-        if path in (*artifact.files, *artifact.by_products):
-            return artifact.path
-    return plan[path].path
-
-
 def verify_bytes(options: argparse.Namespace) -> int:
     """Hash every file that exists and compare it with its record; exit 1 if one differs."""
-    plan = _plan()
-    if options.experiment:
-        _targets(plan, options.experiment)
-        artifacts = plan.of_experiment(options.experiment)
-    else:
-        artifacts = list(plan.artifacts.values())
+    _, artifacts = _artifacts(options.experiment)
     present = [path for a in artifacts for path in (a.path, *a.by_products) if Path(path).exists()]
     problems = [problem for path in present for problem in _audit(path)]
     for problem in problems:
@@ -200,6 +238,25 @@ def show_changes(options: argparse.Namespace) -> int:
     _targets(plan, options.experiment)
     paths = [a.path for a in plan.of_experiment(options.experiment) if a.path.startswith("results/cells/")]
     print(differences(paths))
+    return 0
+
+
+def pull_target(options: argparse.Namespace) -> int:
+    """Fetch what a target needs from the remote."""
+    from trigger_activation.sharing.pull import pull
+
+    plan, path = _plan(), str(Path(options.path)).removesuffix(".prov.json")
+    artifact = plan.owner(path)
+    pull(plan, path if path in artifact.by_products else artifact.path)
+    return 0
+
+
+def publish_artifacts(options: argparse.Namespace) -> int:
+    """Push what is here to the remote."""
+    from trigger_activation.sharing.publish import publish
+
+    _, artifacts = _artifacts(options.experiment)
+    publish(artifacts)
     return 0
 
 

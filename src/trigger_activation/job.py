@@ -38,17 +38,17 @@ IN_GIT = ("paper_tables/", "results/cells/")
 class Job:
     """One execution of a stage."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec, device: torch.device | None = None) -> None:
         self.spec = spec
         self.parameters: Mapping[str, Any] = spec.parameters
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._read: dict[str, str] = {}
         self._stopwatch = Stopwatch()
 
     @property
     def device_name(self) -> str:
         """The GPU's name, or that of the processor."""
-        return torch.cuda.get_device_name() if self.device.type == "cuda" else processor_name()
+        return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else processor_name()
 
     def generator(self, stream: str) -> torch.Generator:
         """The named random stream of this artifact."""

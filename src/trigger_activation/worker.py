@@ -82,14 +82,20 @@ def _perform(spec_path: str, recipe: str, log: str) -> None:
     """Run one job in this process; an error is written to the log and passed on."""
     import torch
 
+    from trigger_activation.devices import leased_device
     from trigger_activation.job import Job
+    from trigger_activation.plan.costs import ON_GPU
     from trigger_activation.stages import STAGES
 
     with _output_to(Path(log)):
         spec = read_spec(Path(spec_path), recipe)
         torch.set_num_threads(spec.parameters.get("threads", 1))
         try:
-            STAGES[spec.kind](Job(spec))
+            if spec.kind in ON_GPU:
+                with leased_device() as device:
+                    STAGES[spec.kind](Job(spec, device))
+            else:
+                STAGES[spec.kind](Job(spec))
         except UserError as error:
             print(error, flush=True)
             raise

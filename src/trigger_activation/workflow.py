@@ -13,14 +13,18 @@ from typing import Any
 
 from snakemake_interface_common.exceptions import WorkflowError
 
+from trigger_activation.cluster import Cluster, freeze_config, frozen_config
 from trigger_activation.config import load_config
 from trigger_activation.config.schema import SLUG
 from trigger_activation.document.engine import MISSING_ENGINE, engine_is_there
 from trigger_activation.errors import UserError
 from trigger_activation.lock import RunLock
 from trigger_activation.plan import Artifact, build_plan, paths
+from trigger_activation.plan.costs import ON_GPU, CostModel
+from trigger_activation.plan.incomplete import without_missing
 from trigger_activation.progress import Progress, duration
 from trigger_activation.provenance.freshness import Freshness, Status, Verdict
+from trigger_activation.sharing import dvc
 
 
 class Workflow:
@@ -31,12 +35,16 @@ class Workflow:
     """
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
+        self.cluster = Cluster.from_settings(settings)
         try:
-            self.config = load_config(Path("config"), settings.get("experiment"))
+            self.config = load_config(frozen_config(), settings.get("experiment"))
             self.plan = build_plan(self.config)
         except UserError as error:
             raise WorkflowError(str(error)) from None
-        self.complete = str(settings.get("complete", False)).lower() == "true"
+        self.complete = _switched_on(settings, "complete")
+        self.allow_missing = _switched_on(settings, "allow_missing")
+        if self.complete and self.allow_missing:
+            raise WorkflowError("complete=true and allow_missing=true contradict each other: drop one of them")
         self.freshness = Freshness(self.plan, self.complete)
         self.progress = Progress()
         self._planned: dict[str, Artifact] = {}
@@ -59,12 +67,14 @@ class Workflow:
         }
 
     def targets(self) -> list[str]:
-        """What the chosen experiment asks for: tables and figures, or with ``complete`` every artifact."""
+        """What the chosen experiment asks for: tables, figures and reports; with ``complete`` every artifact, with
+        ``allow_missing`` tables alone."""
         experiment = self.config.experiment
         if self.complete:
             artifacts = self.plan.of_experiment(experiment)
         else:
-            artifacts = [self.plan[path] for path in self.plan.targets[experiment].values()]
+            asked = [self.plan[path] for path in self.plan.targets[experiment].values()]
+            artifacts = [artifact for artifact in asked if artifact.kind == "table" or not self.allow_missing]
         possible = [artifact for artifact in artifacts if artifact.kind != "pdf" or engine_is_there()]
         by_products = [file for artifact in possible for file in artifact.by_products if self.complete]
         return [*by_products, *(file for artifact in possible for file in artifact.files)]
@@ -81,16 +91,38 @@ class Workflow:
 
         return function
 
+    def resources(self, pattern: str) -> dict[str, Any]:
+        """What the jobs of a rule whose first output is ``pattern`` ask a cluster for: more time and memory at each
+        attempt, and a GPU where networks run."""
+        costs = CostModel(self.config)
+
+        def resource(estimate: Callable[[Artifact], int]) -> Callable[..., int]:
+            return lambda wildcards, attempt: estimate(self.plan[pattern.format(**dict(wildcards.items()))]) * attempt
+
+        def gpu(wildcards: Any) -> int:
+            return int(self.plan[pattern.format(**dict(wildcards.items()))].kind in ON_GPU)
+
+        asked = {"runtime": resource(costs.minutes), "mem_mb": resource(costs.memory_mib), "gpu": gpu}
+        return {**asked, **self.cluster.resources}
+
     def _needs(self, path: str) -> list[str]:
+        if self.allow_missing and self.plan[path].kind == "table":
+            self._do_without_missing_cells(path)
         artifact = self.plan[path]
         verdict = self.freshness.verdict(path)
         if verdict.valid:
             return []
+        if self.allow_missing and artifact.kind != "table":
+            raise UserError(f"allow_missing=true renders tables only: ask for {path} without it")
         self._planned[path] = artifact
         inputs = [*artifact.input_paths, *(artifact.optional_paths if self.complete else ())]
         self._inputs.update(inputs)
         newer = [self._newer_file(artifact)] if verdict.status is Status.STALE else []
         return [*inputs, *newer]
+
+    def _do_without_missing_cells(self, path: str) -> None:
+        table = without_missing(self.plan, self.plan[path], lambda cell: self.freshness.verdict(cell).valid)
+        self.plan.artifacts[path] = table
 
     def _newer_file(self, artifact: Artifact) -> str:
         if self._marker is None:
@@ -109,6 +141,7 @@ class Workflow:
         """Before the first job: take the lock, refuse what cannot be made, forgive clocks that ran ahead."""
         try:
             self._lock.acquire()
+            self.cluster.check()
             for artifact in self._planned.values():
                 obstacle = MISSING_ENGINE if artifact.kind == "pdf" and not engine_is_there() else artifact.obstacle
                 if obstacle:
@@ -116,20 +149,37 @@ class Workflow:
             _check_writable(self._planned)
         except UserError as error:
             raise WorkflowError(str(error)) from None
+        if self.cluster.is_used:
+            freeze_config()
         _silence_scheduler()
         if self._marker is not None:
             self._marker.reset()
         _forgive_future_times(path for path in self._inputs if path not in self._planned)
+        if offer := self._offer():
+            print(offer)
         self.progress.begin(self._planned.values())
 
-    def make(self, path: str, log: str, cores: int) -> None:
+    def _offer(self) -> str | None:
+        """If this run makes again what others may have published: how to fetch that instead."""
+        absent = [path for path in self._planned if self.freshness.verdict(path).status is Status.MISSING]
+        places = {str(folder) for path in absent if (folder := dvc.folder(path)) and dvc.is_tracked(folder)}
+        if not places:
+            return None
+        targets = [path for path in self._planned if dvc.folder(path) is None] or absent
+        tables = [path for path in targets if path.startswith("paper_tables/")] or targets
+        return (
+            f"{len(absent)} artifacts are not here, though {', '.join(sorted(places))} is published: stop with Ctrl-C "
+            f"and run `trigact pull {tables[0]}` to fetch what is there instead of making it again."
+        )
+
+    def make(self, path: str, log: str, cores: int | None) -> None:
         """Run the job of one artifact in a warm worker."""
         from trigger_activation.worker import run_job
 
         artifact = self.plan[path]
         start = time.monotonic()
         try:
-            run_job(self.plan, artifact, log, cores)
+            run_job(self.plan, artifact, log, cores or 1)
         except UserError as error:
             raise WorkflowError(str(error)) from None
         self.progress.finished(artifact, time.monotonic() - start)
@@ -159,6 +209,10 @@ class Workflow:
     def verdict(self, path: str) -> Verdict:
         """The verdict on one artifact."""
         return self.freshness.verdict(path)
+
+
+def _switched_on(settings: Mapping[str, Any], name: str) -> bool:
+    return str(settings.get(name, False)).lower() == "true"
 
 
 class Marker:

@@ -348,7 +348,7 @@ class TestMerkleTree:
         project.replace("attacks/gradient.yaml", "step_size: 2/255", "step_size: 3/255")
         changed = self.changed(project.plan())
         assert changed == self.of_attack("pgd")
-        kinds = {"tae", "purified", "cell", "whitebox", "concept", "theory", "table", "figure", "comparison"}
+        kinds = {"tae", "purified", "cell", "whitebox", "concept", "theory", "table", "figure", "comparison", "metrics"}
         assert self.kinds(changed) == kinds | {"page", "run", "pdf"}
 
     def test_a_version_of_an_attack(self, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -406,11 +406,19 @@ class TestMerkleTree:
         project.replace("datasets/embedded.yaml", "label: Fashion", "label: Mode")
         project.replace("preprocessing/filters.yaml", "label: JPEG 50", "label: JPEG")
         project.replace("experiments/demo.yaml", "decimals: 1", "decimals: 2")
-        assert self.kinds(self.changed(project.plan())) == {"table", "figure", "comparison", "page", "pdf"}
+        assert self.kinds(self.changed(project.plan())) == {
+            "table",
+            "figure",
+            "comparison",
+            "metrics",
+            "page",
+            "pdf",
+        }
 
     def test_the_label_of_an_attack_reaches_what_shows_it(self, project: Project) -> None:
         project.replace("attacks/gradient.yaml", "label: GRA", "label: Gra")
-        experiments, files = ("paper", "demo", "smoke"), ("table4.tex", "comparison.md", "index.html", "paper.pdf")
+        experiments = ("paper", "demo", "smoke")
+        files = ("table4.tex", "comparison.md", "metrics.yaml", "index.html", "paper.pdf")
         assert self.changed(project.plan()) == {f"paper_tables/{e}/{file}" for e in experiments for file in files}
 
     def test_the_title_of_a_protocol_reaches_nothing(self, project: Project) -> None:

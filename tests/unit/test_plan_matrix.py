@@ -314,6 +314,7 @@ def test_rules_are_found_in_the_workflow() -> None:
         "figure",
         "comparison",
         "audit",
+        "metrics",
         "run_record",
         "page",
         "pdf",

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from smoke_project import Project, make
 from torch.nn import functional
 
+from trigger_activation.attacks import ATTACKS
 from trigger_activation.config import load_config
 from trigger_activation.errors import UserError
 from trigger_activation.plan import Plan, build_plan
@@ -45,7 +46,12 @@ def test_a_sidecar_counts_the_gradient_passes(plan: Plan, attack: str) -> None:
     assert record is not None
     assert record.recipe == plan[record.path].recipe
     assert record.checks["gradient_passes"] == PASSES[attack]
+    assert ATTACKS.instance(record.parameters["attack"]).passes == PASSES[attack]  # what plans count
     assert record.checks["images_per_second"] > 0
+
+
+def test_l2t_is_planned_with_about_102_passes_for_each_step() -> None:
+    assert ATTACKS["l2t"](eps="8/255", steps=20).passes == pytest.approx(20 * 102, rel=0.02)
 
 
 def test_a_sidecar_of_l2t_counts_whole_copies_of_the_batch(plan: Plan) -> None:

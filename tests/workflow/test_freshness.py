@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -45,12 +46,13 @@ def test_a_changed_attack_plans_exactly_what_depends_on_it(copy: Project) -> Non
     outputs = copy.planned_outputs()
     heavy = {path for path in outputs if path.startswith("results/")}
     assert all("/mifgsm" in path for path in heavy)
-    assert copy.planned() == {"tae": 8, "cell": 9, "table": 4, "comparison": 1, "page": 1, "pdf": 1}
+    assert copy.planned() == {"tae": 8, "cell": 9, "table": 4, "comparison": 1, "metrics": 1, "page": 1, "pdf": 1}
     assert {path for path in outputs if path.startswith("paper_tables")} == {
         "paper_tables/smoke/table1.tex",
         "paper_tables/smoke/table4.tex",
         "paper_tables/smoke/table8.tex",
         "paper_tables/smoke/comparison.md",
+        "paper_tables/smoke/metrics.yaml",
         "paper_tables/smoke/index.html",
         "paper_tables/smoke/paper.pdf",
         "paper_tables/smoke/supplementary.tex",
@@ -66,7 +68,7 @@ def test_changing_it_back_plans_nothing(copy: Project) -> None:
 
 def test_a_changed_label_plans_only_what_prints_it(copy: Project) -> None:
     copy.edit("config/attacks/gradient.yaml", "label: PGD", "label: PGD-20")
-    assert copy.planned() == {"table": 10, "figure": 4, "comparison": 1, "page": 1, "pdf": 1}
+    assert copy.planned() == {"table": 10, "figure": 4, "comparison": 1, "metrics": 1, "page": 1, "pdf": 1}
 
 
 def test_a_changed_published_number_plans_only_reports(copy: Project) -> None:
@@ -95,7 +97,7 @@ def test_a_stale_run_mends_itself_and_then_plans_nothing(copy: Project) -> None:
     scramble_times(copy, 2)
     result = copy.run()
     assert result.returncode == 0, result.stdout
-    assert "24 artifacts made" in result.stdout
+    assert "25 artifacts made" in result.stdout
     assert copy.planned() == {}
 
 
@@ -108,7 +110,7 @@ def test_complete_makes_every_artifact_from_committed_cells(copy: Project) -> No
     made = {"dataset": 2, "checkpoint": 18, "tae": 32, "purified_tae": 4, "purified_clean": 2}
     measured = {"cell": 56, "cost": 6, "measurement": 8}
     # The audit rests on config alone, so it is complete already.
-    rendered = {"table": 12, "figure": 6, "comparison": 1, "run_record": 1, "page": 1, "pdf": 1}
+    rendered = {"table": 12, "figure": 6, "comparison": 1, "metrics": 1, "run_record": 1, "page": 1, "pdf": 1}
     assert planned == {**made, **measured, **rendered}
 
 
@@ -127,3 +129,27 @@ def test_a_complete_run_adds_its_record_to_what_is_there(copy: Project) -> None:
 def test_lint_passes(finished: Project) -> None:
     result = finished.execute([str(Path(finished.command()[0])), "--lint"])
     assert result.returncode == 0, result.stdout
+
+
+def test_a_missing_cell_is_printed_as_missing_where_that_is_allowed(copy: Project) -> None:
+    table, cell = "paper_tables/smoke/table1", "results/cells/smoke/standard/mifgsm/none.json"
+    complete = (copy.folder / f"{table}.md").read_text()
+    (copy.folder / cell).unlink()
+    allowed = ("experiment=smoke", "allow_missing=true")
+    result = copy.execute(copy.command(f"{table}.tex", *QUIET, settings=allowed))
+    assert result.returncode == 0, result.stdout
+    assert not (copy.folder / cell).exists()
+    rows = (copy.folder / f"{table}.md").read_text().splitlines()
+    assert next(row for row in rows if row.startswith("| MI-FGSM")).split("|")[2].strip() == "missing"
+    assert re.search(r"Incomplete: 1 of \d+ cells are missing\.", rows[0])
+    assert copy.planned(f"{table}.tex") == {"cell": 1, "table": 1}
+    assert copy.run(f"{table}.tex").returncode == 0
+    assert (copy.folder / f"{table}.md").read_text() == complete
+
+
+def test_only_tables_may_lack_cells(copy: Project) -> None:
+    (copy.folder / "paper_tables/smoke/index.html").unlink()
+    allowed = ("experiment=smoke", "allow_missing=true")
+    result = copy.execute(copy.command("paper_tables/smoke/index.html", *QUIET, settings=allowed))
+    assert result.returncode != 0
+    assert "allow_missing=true renders tables only: ask for paper_tables/smoke/index.html without it" in result.stdout

@@ -49,6 +49,7 @@ def test_a_sidecar_says_what_purification_cost(plan: Plan, purifier: str) -> Non
     assert record is not None
     assert record.recipe == plan[path].recipe
     assert record.checks["network_passes"] == PASSES[purifier]
+    assert PREPROCESSING.instance(record.parameters["purifier"]).helper_calls == PASSES[purifier]  # what plans count
     assert record.checks["images_per_second"] > 0
     assert record.environment is not None
     assert record.environment["cpu_seconds"] > 0

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -125,9 +123,7 @@ def test_logs_show_progress(finished: Project) -> None:
     assert "2/2" in log.read_text()
 
 
-@pytest.mark.skipif(
-    shutil.which("pdflatex") is None and os.environ.get("CI_REQUIRE_LATEX") != "1", reason="pdflatex is not installed"
-)
+@pytest.mark.latex
 def test_tables_compile_in_a_document_of_three_lines(finished: Project, tmp_path: Path) -> None:
     inputs = "".join(rf"\input{{{path}}}" for path in sorted(finished.folder.glob("paper_tables/smoke/table*.tex")))
     document = tmp_path / "document.tex"

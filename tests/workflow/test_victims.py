@@ -90,4 +90,12 @@ def test_a_network_that_is_no_surrogate_meets_only_others(copy: Project) -> None
 def test_one_key_and_one_column_plan_one_column(copy: Project) -> None:
     trained = load_file("results/checkpoints/smoke/vgg-s__standard/seed0.safetensors")
     declare(copy, "vgg-s", trained)
-    assert copy.planned() == {"checkpoint": 1, "cell": 5, "table": 1, "comparison": 1, "page": 1, "pdf": 1}
+    assert copy.planned() == {
+        "checkpoint": 1,
+        "cell": 5,
+        "table": 1,
+        "comparison": 1,
+        "metrics": 1,
+        "page": 1,
+        "pdf": 1,
+    }

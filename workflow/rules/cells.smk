@@ -6,6 +6,10 @@ rule cell:
         "results/predictions/{protocol}/{surrogates}/{attack}/{column}.npz",
     log:
         "results/logs/cells/{protocol}/{surrogates}/{attack}/{column}.log",
+    resources:
+        **paper.resources(
+            "results/cells/{protocol}/{surrogates}/{attack}/{column}.json"
+        ),
     run:
         paper.make(output[0], log[0], workflow.cores)
 
@@ -18,6 +22,8 @@ rule cost:
     log:
         "results/logs/cells/{protocol}/measured/cost/{column}.log",
     threads: workflow.cores or 1  # Nothing may run beside what is timed.
+    resources:
+        **paper.resources("results/cells/{protocol}/measured/cost/{column}.json"),
     run:
         paper.make(output[0], log[0], workflow.cores)
 
@@ -29,5 +35,7 @@ rule measurement:
         "results/cells/{protocol}/measured/{study}/{paradigm}.json",
     log:
         "results/logs/cells/{protocol}/measured/{study}/{paradigm}.log",
+    resources:
+        **paper.resources("results/cells/{protocol}/measured/{study}/{paradigm}.json"),
     run:
         paper.make(output[0], log[0], workflow.cores)

@@ -9,6 +9,19 @@ wildcard_constraints:
     **paper.constraints,
 
 
+# What takes a moment is not worth a job of its own on a cluster.
+localrules:
+    all,
+    table,
+    figure,
+    comparison,
+    audit,
+    metrics,
+    run_record,
+    page,
+    pdf,
+
+
 onstart:
     paper.begin()
 

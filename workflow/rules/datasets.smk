@@ -5,5 +5,7 @@ rule dataset:
         "results/datasets/{dataset}/{split}.npz",
     log:
         "results/logs/datasets/{dataset}/{split}.log",
+    resources:
+        **paper.resources("results/datasets/{dataset}/{split}.npz"),
     run:
         paper.make(output[0], log[0], workflow.cores)

@@ -7,6 +7,10 @@ rule purified_tae:
         "results/purified/{protocol}/{network}__{paradigm}/seed{seed}/{attack}__{purifier}.npz",
     log:
         "results/logs/purified/{protocol}/{network}__{paradigm}/seed{seed}/{attack}__{purifier}.log",
+    resources:
+        **paper.resources(
+            "results/purified/{protocol}/{network}__{paradigm}/seed{seed}/{attack}__{purifier}.npz"
+        ),
     run:
         paper.make(output[0], log[0], workflow.cores)
 
@@ -18,5 +22,7 @@ rule purified_clean:
         "results/purified/{protocol}/clean/{purifier}.npz",
     log:
         "results/logs/purified/{protocol}/clean/{purifier}.log",
+    resources:
+        **paper.resources("results/purified/{protocol}/clean/{purifier}.npz"),
     run:
         paper.make(output[0], log[0], workflow.cores)

@@ -23,6 +23,18 @@ rule audit:
         paper.make(output[0], log[0], workflow.cores)
 
 
+rule metrics:
+    input:
+        paper.inputs("paper_tables/{experiment}/metrics.yaml"),
+    output:
+        "paper_tables/{experiment}/metrics.yaml",
+        "paper_tables/{experiment}/parameters.yaml",
+    log:
+        "results/logs/reports/{experiment}/metrics.log",
+    run:
+        paper.make(output[0], log[0], workflow.cores)
+
+
 rule run_record:
     input:
         paper.inputs("paper_tables/{experiment}/run.json"),

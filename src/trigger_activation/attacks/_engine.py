@@ -61,6 +61,11 @@ class Attack(ConsultsHelper):
         """Whether the result stays within ``eps``."""
         return True
 
+    @property
+    @abstractmethod
+    def passes(self) -> float:
+        """Gradient passes for each image: forward and back to the pixels; an estimate where chance decides."""
+
 
 class IterativeAttack(Attack):
     """Signed steps along a gradient rule, projected to the budget and to the pixel range after each."""
@@ -69,6 +74,11 @@ class IterativeAttack(Attack):
     step_size: PixelFraction | Literal["eps/steps"] = "eps/steps"
     momentum: Momentum = 0.0
     """Weight of the accumulated gradient, mu in MI-FGSM."""
+
+    @property
+    def passes(self) -> float:
+        """One for each step."""
+        return self.steps
 
     def start(self, images: Tensor, generator: Generator) -> Tensor:  # noqa: ARG002
         """The first iterate, before projection; here the images themselves."""

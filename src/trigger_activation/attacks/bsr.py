@@ -31,6 +31,11 @@ class BSR(CopyingAttack):
     shortest: NonNegativeFloat = 1.0
     """Relative lengths of the strips are uniform in [shortest, shortest + 1); the official code takes 0."""
 
+    @property
+    def passes(self) -> float:
+        """At each step one for each copy."""
+        return self.steps * self.copies
+
     def gradient_rule(self, network: nn.Module, images: Tensor, labels: Tensor, generator: Generator) -> GradientRule:
         """The mean gradient of the cross entropy over shuffled and rotated copies."""
         at_once = self.images_at_once(network, images)

@@ -49,6 +49,11 @@ class DiffPGD(PGD):
         """Whether the result stays within ``eps``."""
         return self.output == "adversarial"
 
+    @property
+    def helper_calls(self) -> int:
+        """At each step one for each step of denoising, the first at full noise among them."""
+        return self.steps * (self.reverse_steps + 1)
+
     def bounds(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """The budget, in the accelerated version alone."""
         if self.derivative == "full":

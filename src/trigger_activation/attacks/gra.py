@@ -27,6 +27,11 @@ class GRA(CopyingAttack):
     decay: Annotated[float, Field(gt=0, le=1)] = 0.94
     """Factor on the step of a pixel whose direction flips; eta in the paper."""
 
+    @property
+    def passes(self) -> float:
+        """At each step one for the image and one for each neighbour."""
+        return self.steps * (1 + self.neighbours)
+
     def gradient_rule(self, network: nn.Module, images: Tensor, labels: Tensor, generator: Generator) -> GradientRule:
         """The gradient and the mean gradient at random neighbours, blended by their cosine."""
         at_once = self.images_at_once(network, images)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from statistics import mean
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import Field, NonNegativeFloat, PositiveInt
@@ -34,6 +35,12 @@ class L2T(CopyingAttack):
     families: Annotated[tuple[Family, ...], Field(strict=False, min_length=1)] = get_args(Family)
     """The families of operations that the pool has."""
     spectrum_copies: Literal[5, 10] = 10
+
+    @property
+    def passes(self) -> float:
+        """At each step one for each copy of each path; how many these are depends on the operations drawn."""
+        copies = mean(operation.copies for operation in pool(self.families, float(self.eps), self.spectrum_copies))
+        return float(self.steps * self.paths * copies**self.operations)
 
     def gradient_rule(self, network: nn.Module, images: Tensor, labels: Tensor, generator: Generator) -> GradientRule:
         """The mean over chains of the mean gradient over each chain's copies."""

@@ -30,6 +30,11 @@ class NAA(FeatureAttack):
     noise: NonNegativeFloat = 0.0
     """Standard deviation of noise on the path in [0, 1] pixels; the official code has 0.1 on Inception's scale."""
 
+    @property
+    def passes(self) -> float:
+        """One for each point of the path, then one for each step."""
+        return self.path_points + self.steps
+
     def altered(self, images: Tensor, generator: Generator) -> Iterator[Tensor]:
         """Darker copies, from the image to the last one before black, or from black to the last before the image."""
         for point in range(self.path_points):

@@ -28,6 +28,11 @@ class RPA(FeatureAttack):
     patch_sizes: Annotated[tuple[PositiveInt, ...], Field(strict=False, min_length=1)] = (1, 3, 5, 7)
     """Sides of the patches in pixels, in turn; [1] is what the official code comes to."""
 
+    @property
+    def passes(self) -> float:
+        """One for each damaged copy, then one for each step."""
+        return self.copies + self.steps
+
     def altered(self, images: Tensor, generator: Generator) -> Iterator[Tensor]:
         """Images times masks; copy l has patches of the l-th size, counted around."""
         for copy in range(self.copies):

@@ -20,7 +20,7 @@ M = TypeVar("M")
 
 ENTRY_FOLDERS: Mapping[str, type[schema.Declared]] = {
     "datasets": schema.DatasetVariant,
-    "networks": schema.Variant,
+    "networks": schema.NetworkVariant,
     "paradigms": schema.Variant,
     "attacks": schema.AttackVariant,
     "preprocessing": schema.Variant,
@@ -201,7 +201,7 @@ def check_names(config: Config, root: Path) -> None:
         _check_experiment(config, experiment, root / "experiments" / f"{name}.yaml")
 
 
-REPORT_NAMES = {"comparison", "claims", "audit"}
+REPORT_NAMES = {"comparison", "claims", "audit", "metrics", "parameters"}
 """Files in ``paper_tables`` that are neither tables nor figures."""
 
 RESERVED: Mapping[str, set[str]] = {

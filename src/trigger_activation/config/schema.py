@@ -41,7 +41,7 @@ def _check_distinct(values: list[T]) -> list[T]:
 Distinct = Annotated[list[T], Field(min_length=1), AfterValidator(_check_distinct)]
 """A list of at least one value, no two alike."""
 Slot = Literal["A", "B", "C"]
-Report = Literal["comparison", "audit", "page", "pdf"]
+Report = Literal["comparison", "audit", "metrics", "page", "pdf"]
 """The run beside the published numbers, these numbers' own arithmetic, and everything on one page or in one PDF."""
 Decimals = Annotated[int, Field(ge=0, le=4)]
 Surrogates = Literal["standard", "same"]
@@ -51,10 +51,16 @@ Pairs = Literal["all", "off_diagonal"]
 VariantParameters = dict[str, JsonValue]
 
 
+BySide = dict[PositiveInt, Annotated[float, Field(gt=0)]]
+"""A number for images up to a side in pixels."""
+
+
 class Settings(StrictModel):
     """``config.yaml``: what a run does unless ``--config`` says otherwise."""
 
     experiment: str
+    allow_missing: bool = False
+    """Render tables without the cells that are not there."""
     complete: bool = False
     """Make every artifact, even where a cell or a table is there already."""
 
@@ -90,6 +96,8 @@ class DatasetVariant(Variant):
 
     classes: PositiveInt
     image_size: PositiveInt
+    training_images: PositiveInt | None = None
+    """How many its training split has, for plans of what a run will cost."""
     class_names: list[str] = []
     """For figures, in the order of the labels; without them figures show the labels."""
 
@@ -102,6 +110,13 @@ class DatasetVariant(Variant):
         return self
 
 
+class NetworkVariant(Variant):
+    """A surrogate and victim architecture."""
+
+    relative_cost: BySide = {}
+    """What a pass costs, over one of ResNet-18; 1 unless given. Only plans of what a run will cost depend on it."""
+
+
 class AttackVariant(Variant):
     """An attack."""
 
@@ -112,6 +127,8 @@ class AttackVariant(Variant):
 class HelperVariant(Variant):
     """A network that attacks or purifiers consult."""
 
+    call_ms: BySide = {}
+    """Milliseconds for an image on the GPU that plans count in; nothing unless given."""
     substitute: bool = False
     """Whether it stands in for the network that the paper used; tables say so."""
 
@@ -438,7 +455,7 @@ class Config(StrictModel):
 
     experiment: str
     datasets: dict[Name, DatasetVariant]
-    networks: dict[Name, Variant]
+    networks: dict[Name, NetworkVariant]
     paradigms: dict[Name, Variant]
     attacks: dict[Name, AttackVariant]
     preprocessing: dict[Name, Variant]

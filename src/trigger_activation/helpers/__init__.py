@@ -93,6 +93,11 @@ class ConsultsHelper(Parameters):
     """The role of the helper network that it consults, if it does."""
     _helper: Any = PrivateAttr(None)
 
+    @property
+    def helper_calls(self) -> int:
+        """How often it asks the helper network about each image."""
+        return 0
+
     def with_helper(self, helper: nn.Module) -> Self:
         """The same with the helper network that it consults."""
         equipped = self.model_copy()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from trigger_activation.errors import UserError
@@ -66,12 +66,21 @@ class Plan:
     """Experiment -> table or figure name -> path of its artifact."""
 
     def add(self, artifact: Artifact) -> str:
-        """Add an artifact whose inputs are there already; return its path.
+        """Add an artifact whose inputs are there already; return its path."""
+        recipe = self.recipe(artifact)
+        known = self.artifacts.get(artifact.path)
+        if known is not None and known.recipe != recipe:
+            raise UserError(f"two different recipes claim {artifact.path}: rename one of the variants")
+        self.artifacts[artifact.path] = replace(artifact, recipe=recipe)
+        return artifact.path
 
-        The recipe covers the path (randomness derives from it), the parameters, the versions and the recipes of
-        the inputs: a Merkle tree over config alone.
+    def recipe(self, artifact: Artifact) -> str:
+        """The identity of an artifact whose inputs are there already.
+
+        It covers the path (randomness derives from it), the parameters, the versions and the recipes of the inputs:
+        a Merkle tree over config alone.
         """
-        recipe = digest(
+        return digest(
             {
                 "path": artifact.path,
                 "kind": artifact.kind,
@@ -82,11 +91,6 @@ class Plan:
                 },
             }
         )
-        known = self.artifacts.get(artifact.path)
-        if known is not None and known.recipe != recipe:
-            raise UserError(f"two different recipes claim {artifact.path}: rename one of the variants")
-        self.artifacts[artifact.path] = Artifact(**{**vars(artifact), "recipe": recipe})
-        return artifact.path
 
     def __getitem__(self, path: str) -> Artifact:
         try:
@@ -96,6 +100,15 @@ class Plan:
                 f"{path} is in no experiment's plan: `trigact plan EXPERIMENT --full` lists what is, and a table "
                 "in config/tables can ask for more"
             ) from None
+
+    def owner(self, file: str) -> Artifact:
+        """The artifact that a file belongs to, be it as a companion, a by-product or a sidecar."""
+        path = file.removesuffix(".prov.json")
+        if path not in self.artifacts:
+            for artifact in self.artifacts.values():
+                if path in (*artifact.files, *artifact.by_products):
+                    return artifact
+        return self[path]
 
     def upstream(self, targets: Iterable[str]) -> Iterator[Artifact]:
         """The targets and all they depend on, each once, inputs first."""

@@ -11,6 +11,7 @@ from trigger_activation.plan import paths
 from trigger_activation.plan.artifact import Artifact, Plan
 from trigger_activation.plan.artifacts import STAGE_VERSIONS, ProtocolArtifacts
 from trigger_activation.plan.order import in_print
+from trigger_activation.plan.settings import all_settings
 from trigger_activation.plan.variants import Variants
 from trigger_activation.published.counterparts import counterpart
 
@@ -20,8 +21,9 @@ PAPER = "paper"
 COMPANIONS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "comparison": (("comparison", "csv"), ("claims", "csv")),
     "audit": (("audit", "csv"),),
+    "metrics": (("parameters", "yaml"),),
 }
-"""Report -> names and suffixes of the files beside its Markdown."""
+"""Report -> names and suffixes of the files beside its first."""
 
 RENDERED = ("table", "figure")
 
@@ -40,11 +42,13 @@ class ReportPlanner:
         """Plan one report.
 
         Args:
-            kind: ``comparison`` or ``audit``.
+            kind: ``comparison``, ``audit`` or ``metrics``.
             tables: name -> path of the experiment's tables.
         """
         if kind == "audit":
             return self._add(kind, ("published.csv", "table6.csv"), {}, {})
+        if kind == "metrics":
+            return self._metrics(tables)
         parameters = {
             "tables": [
                 {"name": name, "layout": self.plan[tables[name]].parameters, "paper": paper}
@@ -53,6 +57,15 @@ class ReportPlanner:
         }
         inputs = {name: self.plan[tables[name]].inputs["cells"] for name in self._papers(tables)}
         return self._add(kind, ("published.csv",), parameters, inputs)
+
+    def _metrics(self, tables: Mapping[str, str]) -> str:
+        """All numbers of all tables, and all parameters behind them, for `dvc metrics diff` and `dvc params diff`."""
+        parameters = {
+            "tables": [{"name": name, "layout": self.plan[tables[name]].parameters} for name in sorted(tables)],
+            "settings": all_settings(self.plan.upstream(tables.values())),
+        }
+        inputs = {name: self.plan[path].inputs["cells"] for name, path in tables.items()}
+        return self._add("metrics", (), parameters, inputs, "yaml")
 
     def compared(self, tables: Mapping[str, str]) -> dict[str, Any]:
         """For the page of an experiment with a comparison: what is in print for each table, and the published file."""
@@ -122,12 +135,14 @@ class ReportPlanner:
         files: Sequence[str],
         parameters: Mapping[str, Any],
         inputs: Mapping[str, tuple[str, ...]],
+        suffix: str = "md",
     ) -> str:
+        published = {"published": {file: self._sha256(file) for file in files}} if files else {}
         return self.plan.add(
             Artifact(
-                path=paths.rendered(self.name, kind, "md"),
+                path=paths.rendered(self.name, kind, suffix),
                 kind=kind,
-                parameters={**parameters, "published": {file: self._sha256(file) for file in files}},
+                parameters={**parameters, **published},
                 versions={"stage": STAGE_VERSIONS[kind]},
                 inputs=inputs,
                 companions=tuple(paths.rendered(self.name, *companion) for companion in COMPANIONS[kind]),

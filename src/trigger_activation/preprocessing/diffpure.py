@@ -49,6 +49,11 @@ class DiffPure(Purifier):
             )
         return self
 
+    @property
+    def helper_calls(self) -> int:
+        """One for each step back."""
+        return round(self.time / self.step) if self.sampler == "sde" else round(STEPS * self.time)
+
     def apply(self, images: Tensor, seeds: Sequence[int]) -> Tensor:
         """The purified images; a generator on the CPU for each of them makes noise that is the same on all devices."""
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]

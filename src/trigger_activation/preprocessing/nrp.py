@@ -24,6 +24,11 @@ class NRP(Purifier):
     dynamic: bool = False
     """Whether the generator sees images with noise, against attackers who know it."""
 
+    @property
+    def helper_calls(self) -> int:
+        """One."""
+        return 1
+
     def apply(self, images: Tensor, seeds: Sequence[int]) -> Tensor:
         """The generator's images, clipped to [0, 1]."""
         purified: Tensor = self.helper(with_noise(images, seeds) if self.dynamic else images)

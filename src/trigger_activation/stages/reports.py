@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from trigger_activation import page
 from trigger_activation.document.engine import compile_pdf
 from trigger_activation.document.source import assemble, figure_environment
@@ -20,12 +22,16 @@ from trigger_activation.published.comparison import Comparison, compare
 from trigger_activation.published.numbers import parse
 from trigger_activation.published.render import render_audit, render_comparison
 from trigger_activation.storage.atomic import replacing, write_text
-from trigger_activation.tables import render
+from trigger_activation.tables import build, render
+from trigger_activation.tables.grid import as_values
 
 
 def make_table(job: Job) -> None:
     """Render a table as LaTeX, CSV and Markdown."""
-    rendered = render(job.parameters, job.cells())
+    cells: list[dict[str, Any] | None] = list(job.cells())
+    for position in job.parameters.get("missing", ()):
+        cells.insert(position, None)
+    rendered = render(job.parameters, cells)
     job.publish_texts({Path(path).name: rendered[Path(path).suffix] for path in job.files})
 
 
@@ -39,6 +45,13 @@ def make_comparison(job: Job) -> None:
 def make_audit(job: Job) -> None:
     """Render the audit of the published numbers."""
     job.publish_texts(render_audit(audit(parse(job.published("published.csv")), job.published("table6.csv"))))
+
+
+def make_metrics(job: Job) -> None:
+    """Write every number of every table, and every parameter behind them, as YAML."""
+    tables = {t["name"]: as_values(build(t["layout"], job.cells(t["name"]))) for t in job.parameters["tables"]}
+    contents = {"metrics.yaml": tables, "parameters.yaml": job.parameters["settings"]}
+    job.publish_texts({name: yaml.safe_dump(content, allow_unicode=True) for name, content in contents.items()})
 
 
 def make_figure(job: Job) -> None:

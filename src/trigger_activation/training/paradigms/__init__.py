@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 class Paradigm(Parameters):
     """An objective for the training loop."""
 
+    @property
+    def passes(self) -> float:
+        """Cost in training passes, one forward and one backward pass to the parameters; a pass that goes forward, or
+        back to images or parameters, counts as a third of it."""
+        return 1.0
+
     def initial_trigger(self, shape: tuple[int, ...], generator: Generator) -> Tensor | None:  # noqa: ARG002
         """The trigger tau of shape (3, H, W) before training, or none."""
         return None

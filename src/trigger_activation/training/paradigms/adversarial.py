@@ -29,6 +29,11 @@ class AdversarialTraining(Paradigm):
     steps: PositiveInt = 10
     step_size: PixelFraction
 
+    @property
+    def passes(self) -> float:
+        """Forward and back to the images at each step, then the training pass."""
+        return 1 + self.steps * 2 / 3
+
     def loss(
         self, network: nn.Module, images: Tensor, labels: Tensor, trigger: Tensor | None, generator: Generator
     ) -> Tensor:

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 class TriggerActivation(Paradigm):
     """Guess at random on x, classify x + tau; what fixed and learnable triggers share."""
 
+    @property
+    def passes(self) -> float:
+        """Images without and with the trigger."""
+        return 2.0
+
     def loss(
         self, network: nn.Module, images: Tensor, labels: Tensor, trigger: Tensor | None, generator: Generator
     ) -> Tensor:

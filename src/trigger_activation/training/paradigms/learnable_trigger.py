@@ -26,6 +26,11 @@ class LearnableTrigger(TriggerActivation):
     moving_share: Annotated[float, Field(gt=0, le=1)] = 0.6
     """Share of the epochs after which the trigger moves; then it is frozen."""
 
+    @property
+    def passes(self) -> float:
+        """As with a fixed trigger, and back to the images in the epochs after which the trigger moves."""
+        return 2 + self.moving_share * 2 / 3
+
     def initial_trigger(self, shape: tuple[int, ...], generator: Generator) -> Tensor:
         """Entries from U(-alpha, alpha)."""
         uniform = torch.rand(shape, generator=generator, device=generator.device)

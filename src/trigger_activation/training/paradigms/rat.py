@@ -45,6 +45,11 @@ class RAT(Paradigm):
     """Targets of the second-order term: ``official``, the same matrix for clean and adversarial images, as in the
     authors' code; ``symmetric``, opposite ones, as in its first-order term."""
 
+    @property
+    def passes(self) -> float:
+        """The noisy copy's predictions on clean images, the steps, and training passes on clean and crafted images."""
+        return 1 / 3 + self.steps * 2 / 3 + 2
+
     def loss(
         self, network: nn.Module, images: Tensor, labels: Tensor, trigger: Tensor | None, generator: Generator
     ) -> Tensor:

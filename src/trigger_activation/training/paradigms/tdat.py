@@ -50,6 +50,11 @@ class TDAT(Paradigm):
     """What the next batch starts from: ``official``, this batch's perturbation, since the authors' code overwrites the
     moving average of the paper; ``intended``, that average."""
 
+    @property
+    def passes(self) -> float:
+        """Two training passes, and one backward pass to the images."""
+        return 2 + 1 / 3
+
     def losses(self, epochs: int) -> Iterator[BatchLoss]:
         """The loss with each epoch's gamma and the perturbation that the training carries along."""
         slots = Slots()
