@@ -30,6 +30,7 @@ from trigger_activation.spec import InputReference, Spec
 from trigger_activation.storage.arrays import load_arrays, save_arrays
 from trigger_activation.storage.atomic import write_text
 from trigger_activation.storage.checkpoints import load_checkpoint, load_helper
+from trigger_activation.storage.scratch import Scratch
 
 IN_GIT = ("paper_tables/", "results/cells/")
 """Artifacts that git tracks; their records hold nothing that differs between machines."""
@@ -44,6 +45,7 @@ class Job:
         self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._read: dict[str, str] = {}
         self._stopwatch = Stopwatch()
+        self.scratch = Scratch(spec.recipe, self._read, self.device, self._stopwatch)
 
     @property
     def device_name(self) -> str:
@@ -170,9 +172,10 @@ class Job:
         sidecar(self.spec.path).unlink(missing_ok=True)
 
     def publish_record(self, checks: dict[str, Any]) -> None:
-        """Write the sidecar of files that have been written."""
+        """Write the sidecar of files that have been written, with which the job is done."""
         files = {path: file_record(Path(path)) for path in self.files}
         write_record(self._record(self.spec.path, checks).model_copy(update={"files": files}))
+        self.scratch.discard()
 
     def _record(self, path: str, checks: dict[str, Any]) -> Record:
         return Record(

@@ -132,7 +132,7 @@ class TestEveryParadigm:
 class EpochsApart(Paradigm):
     """The loss of epoch e (from 0) is e times the cross entropy; counts its trainings."""
 
-    def losses(self, epochs: int) -> Iterator[Any]:
+    def losses(self, epochs: int, carried: dict[str, Tensor]) -> Iterator[Any]:  # noqa: ARG002
         for epoch in range(epochs):
             yield partial(self.scaled, epoch)
 
@@ -253,7 +253,7 @@ class TestTDAT:
         seen, carried = trained_on(ours), torch.empty(0)
         optimizers = [torch.optim.SGD(network.parameters(), lr=0.02) for network in (ours, theirs)]
         given = seeded()
-        for epoch, loss_of in enumerate(paradigm("tdat", momentum=momentum).losses(3)):
+        for epoch, loss_of in enumerate(paradigm("tdat", momentum=momentum).losses(3, {})):
             gamma = max(0.6 * math.tan(1 - epoch / 3), 0.15)
             for images, labels in batches[:2]:
                 loss = loss_of(ours, images, labels, None, given)
@@ -290,7 +290,7 @@ class TestTDAT:
         self, fresh_network: nn.Module, batches: list[Batch]
     ) -> None:
         network, given = fresh_network.train(), seeded()
-        (loss_of,) = paradigm("tdat", gamma_min=1, regularisation=0).losses(1)
+        (loss_of,) = paradigm("tdat", gamma_min=1, regularisation=0).losses(1, {})
         start = EPS * (2.0 * torch.randint(0, 2, (64, 3, 16, 16), generator=seeded()) - 1)
         for images, labels in batches:
             reference = copy.deepcopy(network)
@@ -313,7 +313,7 @@ class TestTDAT:
     def test_perturbations_keep_the_budget_and_images_the_pixel_range(
         self, momentum: str, fresh_network: nn.Module, batches: list[Batch]
     ) -> None:
-        (loss_of,) = paradigm("tdat", momentum=momentum).losses(1)
+        (loss_of,) = paradigm("tdat", momentum=momentum).losses(1, {})
         seen, given = trained_on(fresh_network), seeded()
         for images, labels in batches:
             loss_of(fresh_network.train(), images, labels, None, given)
@@ -326,7 +326,7 @@ class TestTDAT:
 
     def test_perturbations_stay_with_places_in_the_batch(self, fresh_network: nn.Module, batches: list[Batch]) -> None:
         """The next batch starts from this one's perturbations in their order, though the images are others."""
-        (loss_of,) = paradigm("tdat").losses(1)
+        (loss_of,) = paradigm("tdat").losses(1, {})
         seen, given = trained_on(fresh_network), seeded()
         for images, labels in batches[:2]:
             loss_of(fresh_network.train(), images, labels, None, given)
@@ -339,7 +339,7 @@ class TestTDAT:
     ) -> None:
         shared = paradigm("tdat")
         alone, first, second = (
-            [next(iter(shared.losses(1))), copy.deepcopy(fresh_network), seeded(0)] for _ in range(3)
+            [next(iter(shared.losses(1, {}))), copy.deepcopy(fresh_network), seeded(0)] for _ in range(3)
         )
         second[2].manual_seed(1)
         expected = [alone[0](alone[1], *batch, None, alone[2]).item() for batch in batches]

@@ -10,6 +10,7 @@ from pydantic import PrivateAttr
 
 from trigger_activation.parameters import ExternalFile, Parameters, Sha256
 from trigger_activation.registry import Registry
+from trigger_activation.training.snapshots import NO_SNAPSHOTS, Snapshots
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
@@ -47,6 +48,7 @@ class TrainedHelper(HelperNetwork):
         generator: Generator,
         report: Callable[[int, float], None],
         teacher: nn.Module | None = None,
+        snapshots: Snapshots = NO_SNAPSHOTS,
     ) -> None:
         """Train a fresh network in place.
 
@@ -54,11 +56,12 @@ class TrainedHelper(HelperNetwork):
             network: from :meth:`build`, on the device of the images.
             images: uint8 (N, H, W, 3).
             generator: source of all randomness, on the images' device.
-            report: told the epoch, counted from 1, and its mean loss.
+            report: told the epoch, counted from 1, and its mean loss, those of an interrupted training included.
             teacher: the undefended network that :attr:`teacher` names, in evaluation mode.
+            snapshots: the state of an interrupted training, to go on from, and of this one after each epoch.
 
         Raises:
-            UserError: the loss is not finite.
+            UserError: the loss is not finite, or the interrupted training was another one.
         """
 
 

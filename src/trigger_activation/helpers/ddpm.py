@@ -11,6 +11,7 @@ from trigger_activation.helpers import HELPERS, TrainedHelper
 from trigger_activation.helpers._diffusion import SCHEDULE, STEPS, predicted_noise
 from trigger_activation.helpers._fitting import minimise
 from trigger_activation.lazy import diffusers, functional, torch
+from trigger_activation.training.snapshots import NO_SNAPSHOTS, Snapshots
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
@@ -61,6 +62,7 @@ class DDPM(TrainedHelper):
         generator: Generator,
         report: Callable[[int, float], None],
         teacher: nn.Module | None = None,  # noqa: ARG002
+        snapshots: Snapshots = NO_SNAPSHOTS,
     ) -> None:
         """Adam on the mean squared error of the noise; the network gets the averaged weights."""
         averaging = torch.optim.swa_utils.get_ema_multi_avg_fn(self.average)  # type: ignore[no-untyped-call]
@@ -74,7 +76,8 @@ class DDPM(TrainedHelper):
             epochs=self.epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
-            after_step=lambda: averaged.update_parameters(network),
+            snapshots=snapshots,
+            averaged=averaged,
         )
         network.load_state_dict(averaged.module.state_dict())
 

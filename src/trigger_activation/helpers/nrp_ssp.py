@@ -14,6 +14,7 @@ from trigger_activation.helpers._fitting import minimise
 from trigger_activation.helpers._ssp import self_supervised_perturbation
 from trigger_activation.lazy import functional, torch, torchvision
 from trigger_activation.parameters import PixelFraction
+from trigger_activation.training.snapshots import NO_SNAPSHOTS, Snapshots
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
@@ -62,6 +63,7 @@ class SelfSupervisedNRP(TrainedHelper):
         generator: Generator,
         report: Callable[[int, float], None],
         teacher: nn.Module | None = None,
+        snapshots: Snapshots = NO_SNAPSHOTS,
     ) -> None:
         """Adam on the distances of purified from clean images, in pixels and in features."""
         from trigger_activation.networks._modes import frozen
@@ -77,6 +79,7 @@ class SelfSupervisedNRP(TrainedHelper):
                 epochs=self.epochs,
                 batch_size=self.batch_size,
                 learning_rate=self.learning_rate,
+                snapshots=snapshots,
             )
 
     def loss(

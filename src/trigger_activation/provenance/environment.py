@@ -6,6 +6,7 @@ import platform
 import resource
 import subprocess
 import time
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -56,13 +57,20 @@ class Stopwatch:
         _reset_peak_memory()
         self._wall = time.perf_counter()
         self._cpu = time.process_time()
+        self._peak = 0.0
+
+    def add(self, earlier: Mapping[str, float]) -> None:
+        """Count in the reading of an interrupted run of the same job."""
+        self._wall -= earlier["seconds"]
+        self._cpu -= earlier["cpu_seconds"]
+        self._peak = max(self._peak, earlier["peak_memory_mib"])
 
     def reading(self) -> dict[str, float]:
-        """Seconds since the start, peak resident memory in MiB."""
+        """Seconds since the start, peak resident memory in MiB; interrupted runs included."""
         return {
             "seconds": round(time.perf_counter() - self._wall, 3),
             "cpu_seconds": round(time.process_time() - self._cpu, 3),
-            "peak_memory_mib": round(_peak_memory_mib(), 1),
+            "peak_memory_mib": round(max(self._peak, _peak_memory_mib()), 1),
         }
 
 

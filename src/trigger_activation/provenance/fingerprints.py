@@ -31,6 +31,7 @@ SHARED: Mapping[str, tuple[str, ...]] = {
         "training/loop.py",
         "training/data.py",
         "training/settings.py",
+        "training/snapshots.py",
         "training/paradigms/__init__.py",
         "networks/_small.py",
         "networks/_modes.py",
@@ -39,7 +40,7 @@ SHARED: Mapping[str, tuple[str, ...]] = {
         "storage/checkpoints.py",
     ),
     "imported": ("storage/checkpoints.py", "storage/external.py"),
-    "helper": ("seeds.py", "storage/checkpoints.py", "storage/external.py"),
+    "helper": ("seeds.py", "training/snapshots.py", "storage/checkpoints.py", "storage/external.py"),
     "tae": (
         "seeds.py",
         "attacks/_engine.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import torch
 from tqdm import tqdm
@@ -27,15 +28,12 @@ def make_tae(job: Job) -> None:
         surrogate = DeployedNetwork(surrogate.network, None)
     attack = equipped(ATTACKS, job.parameters["attack"], job)
     generator = job.generator("attack")
-    crafted = []
-    batches = list(zip(torch.split(images, batch_size), torch.split(labels, batch_size), strict=True))
-    start = time.perf_counter()
+
+    def crafted(chosen: slice) -> torch.Tensor:
+        return attack.perturb(surrogate, to_float(images[chosen]), labels[chosen], generator)
+
     with counting_passes(surrogate) as passed:
-        for batch, truth in tqdm(batches, desc="batches", mininterval=1):
-            adversarial = attack.perturb(surrogate, to_float(batch), truth, generator)
-            crafted.append(to_bytes(adversarial))
-    result = torch.cat(crafted).cpu()
-    seconds = time.perf_counter() - start
+        result, seconds = _batch_by_batch(job, crafted, passed, generator)
     check_budget(result, images.cpu(), attack, job.spec.path)
     checks = {
         **_crafting_checks(surrogate, images, result.to(job.device), labels, batch_size),
@@ -64,22 +62,56 @@ def _crafting_checks(
 
 def make_purified(job: Job) -> None:
     """Purify one image set, for all victims."""
-    count, batch_size = job.parameters["images"], job.parameters["batch_size"]
+    count = job.parameters["images"]
     (record,) = job.records("images")
     images = job.images(record, count)
     purifier = equipped(PREPROCESSING, job.parameters["purifier"], job)
     image_seeds = seeds.image_seeds(job.spec.path, record.path, count)
-    purified = []
-    start = time.perf_counter()
+
+    def purified(chosen: slice) -> torch.Tensor:
+        return purifier.apply(to_float(images[chosen]), image_seeds[chosen])
+
     with torch.no_grad(), counting_passes(purifier.helper, gradients=False) as passed:
-        for first in tqdm(range(0, count, batch_size), desc="batches", mininterval=1):
-            chosen = slice(first, first + batch_size)
-            purified.append(to_bytes(purifier.apply(to_float(images[chosen]), image_seeds[chosen])))
-    result = torch.cat(purified).cpu()
-    seconds = time.perf_counter() - start
+        result, seconds = _batch_by_batch(job, purified, passed)
     checks = {
         "network_passes": sum(passed) / count,
         "images_per_second": round(count / seconds, 3),
         "mean_change": float((result.float() - images.cpu().float()).abs().mean()),
     }
     job.publish_arrays({"images": result.numpy()}, checks)
+
+
+def _batch_by_batch(
+    job: Job, change: Callable[[slice], torch.Tensor], passed: list[int], generator: torch.Generator | None = None
+) -> tuple[torch.Tensor, float]:
+    """Change an image set batch by batch, from where an interrupted job left off.
+
+    Args:
+        job: has ``images`` and ``batch_size`` among its parameters.
+        change: which images -> what they become, floats (B, 3, H, W) in [0, 1].
+        passed: sizes of the batches that a network has seen; what the interrupted job showed it is added.
+        generator: what ``change`` draws from, if it does.
+
+    Returns:
+        uint8 (N, H, W, 3) on the CPU, and the seconds that it took.
+    """
+    count, batch_size = job.parameters["images"], job.parameters["batch_size"]
+    firsts = range(0, count, batch_size)
+    done: list[torch.Tensor] = []
+    earlier = 0.0
+    if (saved := job.scratch.load()) is not None:
+        done, earlier = saved["images"], saved["seconds"]
+        passed.append(saved["passed"])
+        if generator is not None:
+            generator.set_state(saved["generator"])
+    start = time.perf_counter() - earlier
+    with tqdm(desc="batches", total=len(firsts), initial=len(done), mininterval=1) as bar:
+        for first in firsts[len(done) :]:
+            done.append(to_bytes(change(slice(first, first + batch_size))))
+            bar.update()
+            state = {"images": done, "passed": sum(passed), "seconds": time.perf_counter() - start}
+            if generator is not None:
+                state["generator"] = generator.get_state()
+            job.scratch.save(state, f"batch {len(done)} of {len(firsts)}")
+    result = torch.cat([batch.cpu() for batch in done])
+    return result, time.perf_counter() - start

@@ -38,7 +38,7 @@ def make_checkpoint(job: Job) -> None:
             bar.set_postfix(loss=epoch.loss)
             bar.update()
 
-        trigger = train(network, paradigm, images, labels, settings, streams, report)
+        trigger = train(network, paradigm, images, labels, settings, streams, report, job.scratch)
     job.begin_writing()
     save_checkpoint(Path(job.spec.path), network, trigger, description)
     job.publish_record({"losses": losses, **_training_accuracy(network, trigger, images, labels)})
@@ -94,7 +94,7 @@ def _fit_helper(job: Job, helper: TrainedHelper, network: torch.nn.Module) -> li
             bar.set_postfix(loss=loss)
             bar.update()
 
-        helper.fit(network, images, job.generator("training"), report, _teacher(job))
+        helper.fit(network, images, job.generator("training"), report, _teacher(job), job.scratch)
     return losses
 
 

@@ -14,6 +14,7 @@ from trigger_activation.errors import UserError
 from trigger_activation.training.data import augmented_batches
 from trigger_activation.training.paradigms import Paradigm
 from trigger_activation.training.settings import TrainingSettings
+from trigger_activation.training.snapshots import NO_SNAPSHOTS, Snapshots, TrainingState, default_generator
 
 if TYPE_CHECKING:
     from trigger_activation.training.paradigms import BatchLoss
@@ -50,6 +51,7 @@ def train(
     settings: TrainingSettings,
     streams: Streams,
     report: Callable[[EpochReport], None] = lambda _: None,
+    snapshots: Snapshots = NO_SNAPSHOTS,
 ) -> Tensor | None:
     """Train a network in place.
 
@@ -60,20 +62,20 @@ def train(
         labels: int64 (N,).
         settings: optimiser, schedule, augmentation.
         streams: all randomness.
-        report: told about each epoch.
+        report: told about each epoch, those of an interrupted training included.
+        snapshots: the state of an interrupted training, to go on from, and of this one after each epoch.
 
     Returns:
         The trigger (3, H, W), or None if the paradigm has none.
 
     Raises:
-        UserError: the loss is not finite.
+        UserError: the loss is not finite, or the interrupted training was another one.
     """
 
     def batches(order: Generator, randomness: Generator) -> Iterator[tuple[Tensor, Tensor]]:
         return augmented_batches(images, labels, settings.batch_size, settings.augmentation, order, randomness)
 
     network.to(memory_format=torch.channels_last)
-    trigger = paradigm.initial_trigger((3, images.shape[1], images.shape[2]), streams.trigger)
     optimizer = torch.optim.SGD(
         network.parameters(),
         lr=settings.learning_rate,
@@ -82,17 +84,26 @@ def train(
         fused=True,
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=settings.epochs)
-    for epoch, batch_loss in enumerate(paradigm.losses(settings.epochs), start=1):
-        epoch_batches = batches(streams.order, streams.augmentation)
-        loss = train_epoch(network, batch_loss, epoch_batches, trigger, optimizer, settings, streams.noise)
-        moved = trigger is not None and paradigm.updates_trigger(epoch, settings.epochs)
-        if trigger is not None and moved:
-            trigger = paradigm.updated_trigger(
-                network, trigger, lambda: batches(streams.trigger_pass, streams.trigger_pass)
-            )
-        schedule.step()
-        report(EpochReport(epoch, settings.epochs, loss, moved))
-    return trigger
+    state = TrainingState(
+        {"network": network, "optimizer": optimizer, "schedule": schedule},
+        {**vars(streams), "layers": default_generator(images.device)},
+        paradigm.initial_trigger((3, images.shape[1], images.shape[2]), streams.trigger),
+    )
+    state.restore(snapshots, images.device)
+    for epoch, batch_loss in enumerate(paradigm.losses(settings.epochs, state.carried), start=1):
+        moved = state.trigger is not None and paradigm.updates_trigger(epoch, settings.epochs)
+        if epoch > len(state.losses):
+            epoch_batches = batches(streams.order, streams.augmentation)
+            loss = train_epoch(network, batch_loss, epoch_batches, state.trigger, optimizer, settings, streams.noise)
+            if state.trigger is not None and moved:
+                state.trigger = paradigm.updated_trigger(
+                    network, state.trigger, lambda: batches(streams.trigger_pass, streams.trigger_pass)
+                )
+            schedule.step()
+            state.losses.append(loss)
+            state.save(snapshots, settings.epochs)
+        report(EpochReport(epoch, settings.epochs, state.losses[epoch - 1], moved))
+    return state.trigger
 
 
 def train_epoch(

@@ -36,11 +36,14 @@ class Paradigm(Parameters):
     ) -> Tensor:
         """The scalar loss of one batch; ``network`` is in training mode and ``images`` are in [0, 1]."""
 
-    def losses(self, epochs: int) -> Iterable[BatchLoss]:
+    def losses(self, epochs: int, carried: dict[str, Tensor]) -> Iterable[BatchLoss]:  # noqa: ARG002
         """The loss of each epoch of one training in turn, called as :meth:`loss` is; here that itself.
 
-        Trainings share the paradigm: one that carries something from batch to batch, or that changes from epoch to
-        epoch, keeps it in this iterable.
+        Trainings share the paradigm, and one that was interrupted goes on with a later epoch.
+
+        Args:
+            epochs: of the training.
+            carried: where losses keep what they carry from batch to batch; empty at the start of the training.
         """
         return repeat(self.loss, epochs)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -24,13 +23,8 @@ GAMMA_SCALE = 0.6
 """Factor of the tangent that gamma follows."""
 OLD_SHARE = 0.75
 """Weight of the carried perturbation in the moving average."""
-
-
-@dataclass
-class Slots:
-    """What a training carries along: perturbations (B, 3, H, W) of the places in a batch, not of images."""
-
-    perturbation: Tensor | None = None
+PERTURBATION = "perturbation"
+"""What a training carries along: perturbations (B, 3, H, W) of the places in a batch, not of images."""
 
 
 @PARADIGMS.register("tdat", version=1)
@@ -55,17 +49,16 @@ class TDAT(Paradigm):
         """Two training passes, and one backward pass to the images."""
         return 2 + 1 / 3
 
-    def losses(self, epochs: int) -> Iterator[BatchLoss]:
+    def losses(self, epochs: int, carried: dict[str, Tensor]) -> Iterator[BatchLoss]:
         """The loss with each epoch's gamma and the perturbation that the training carries along."""
-        slots = Slots()
         for epoch in range(epochs):
-            yield partial(self._loss, slots, self.gamma(epoch / epochs))
+            yield partial(self._loss, carried, self.gamma(epoch / epochs))
 
     def loss(
         self, network: nn.Module, images: Tensor, labels: Tensor, trigger: Tensor | None, generator: Generator
     ) -> Tensor:
         """The loss of the first batch of a training."""
-        return self._loss(Slots(), self.gamma(0), network, images, labels, trigger, generator)
+        return self._loss({}, self.gamma(0), network, images, labels, trigger, generator)
 
     def gamma(self, elapsed: float) -> float:
         """max(0.6 tan(1 - e/E), gamma_min) after a share e/E of the epochs."""
@@ -73,7 +66,7 @@ class TDAT(Paradigm):
 
     def _loss(
         self,
-        slots: Slots,
+        carried: dict[str, Tensor],
         gamma: float,
         network: nn.Module,
         images: Tensor,
@@ -81,18 +74,18 @@ class TDAT(Paradigm):
         trigger: Tensor | None,
         generator: Generator,
     ) -> Tensor:
-        """CE(f(x + delta), y) with smoothed labels, and the penalty; leaves the next perturbation in the slots."""
+        """CE(f(x + delta), y) with smoothed labels, and the penalty; the next perturbation is carried along."""
         del trigger
-        carried = slots.perturbation
-        if carried is None:
-            carried = random_corners(images.shape, float(self.eps), generator)
-        variable = carried.detach().requires_grad_()
+        start = carried.get(PERTURBATION)
+        if start is None:
+            start = random_corners(images.shape, float(self.eps), generator)
+        variable = start.detach().requires_grad_()
         before = network(images + variable)
         relaxed = relaxed_labels(labels, before.shape[1], gamma)
         ascended = functional.cross_entropy(before, relaxed, reduction="sum")
         (gradient,) = torch.autograd.grad(ascended, variable, retain_graph=True)
-        delta = self.projected(gradient.sign_().mul_(float(self.eps)).add_(carried), images)
-        slots.perturbation = self.carried_on(carried, delta, images)
+        delta = self.projected(gradient.sign_().mul_(float(self.eps)).add_(start), images)
+        carried[PERTURBATION] = self.carried_on(start, delta, images)
         after = network(images + delta)
         smoothed = functional.cross_entropy(after, labels, label_smoothing=1 - gamma)
         return smoothed + self.regularisation * penalty(before, after, labels)
@@ -102,11 +95,11 @@ class TDAT(Paradigm):
         eps = float(self.eps)
         return perturbation.clamp((-images).clamp_(min=-eps), (1 - images).clamp_(max=eps))
 
-    def carried_on(self, carried: Tensor, delta: Tensor, images: Tensor) -> Tensor:
+    def carried_on(self, start: Tensor, delta: Tensor, images: Tensor) -> Tensor:
         """What the next batch starts from."""
         if self.momentum == "official":
             return delta
-        return self.projected(OLD_SHARE * carried + (1 - OLD_SHARE) * delta, images)
+        return self.projected(OLD_SHARE * start + (1 - OLD_SHARE) * delta, images)
 
 
 def relaxed_labels(labels: Tensor, classes: int, gamma: float) -> Tensor:
