@@ -20,6 +20,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from trigger_activation.datasets.fashion_mnist import parse_idx
+
 TARGET = Path(__file__).resolve().parents[1] / "src/trigger_activation/datasets/data/fashion16.npz"
 SIDE = 16
 Arrays = dict[str, NDArray[np.uint8]]
@@ -32,13 +34,11 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         SystemExit: the file is absent or holds something else.
     """
     try:
-        content = gzip.decompress(path.read_bytes())
+        return parse_idx(gzip.decompress(path.read_bytes()))
     except FileNotFoundError:
         raise SystemExit(f"{path} does not exist: give the folder of Fashion-MNIST's four .gz files") from None
-    if content[:3] != b"\0\0\x08":
-        raise SystemExit(f"{path} is not an idx file of unsigned bytes: download it again")
-    shape = np.frombuffer(content, dtype=">u4", count=content[3], offset=4)
-    return np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
+    except ValueError as error:
+        raise SystemExit(f"{path} is not an idx file of unsigned bytes ({error}): download it again") from None
 
 
 def area_windows(size: int, side: int) -> NDArray[np.int64]:

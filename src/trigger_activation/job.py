@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from trigger_activation import seeds
+from trigger_activation.datasets import ImageStream
 from trigger_activation.errors import UserError
 from trigger_activation.networks._deployed import DeployedNetwork
 from trigger_activation.provenance.environment import Stopwatch, code_state, processor_name
@@ -27,13 +28,16 @@ from trigger_activation.provenance.record import (
     write_record,
 )
 from trigger_activation.spec import InputReference, Spec
-from trigger_activation.storage.arrays import load_arrays, save_arrays
+from trigger_activation.storage.arrays import load_arrays, map_array, save_arrays
 from trigger_activation.storage.atomic import write_text
 from trigger_activation.storage.checkpoints import load_checkpoint, load_helper
 from trigger_activation.storage.scratch import Scratch
+from trigger_activation.training.data import middle
 
 IN_GIT = ("paper_tables/", "results/cells/")
 """Artifacts that git tracks; their records hold nothing that differs between machines."""
+IN_MEMORY = 4 * 2**30
+"""Images of more bytes stay in their file, of which the system keeps in memory what there is room for."""
 
 
 class Job:
@@ -79,25 +83,37 @@ class Job:
         return load_arrays(Path(record.path), names)
 
     def images(self, record: Record, count: int | None = None) -> torch.Tensor:
-        """uint8 images (N, H, W, 3) of a verified input, on the device; the first ``count``.
+        """uint8 images (N, H, W, 3) of a verified input; the first ``count``.
+
+        They are on the device or, if they are more than ``IN_MEMORY``, in their file, as a tensor of the CPU.
 
         Raises:
             UserError: it has fewer.
         """
-        images = load_arrays(Path(record.path), ("images",))["images"]
+        path = Path(record.path)
+        large = path.stat().st_size > IN_MEMORY
+        images = map_array(path, "images") if large else load_arrays(path, ("images",))["images"]
         if count is not None and len(images) < count:
             raise UserError(
                 f"{record.path} has {len(images)} images, but {count} are asked for: lower evaluation.images, "
                 "white_box.images or training_images in the protocol"
             )
-        return torch.from_numpy(images[:count]).to(self.device)
+        chosen = torch.from_numpy(images[:count])
+        return chosen if chosen.nbytes > IN_MEMORY else chosen.to(self.device)
 
-    def labelled(self, role: str, count: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images and labels of a data set input, on the device."""
+    def labelled(self, role: str, count: int | None = None, margin: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images of a data set input, see :meth:`images`, and their labels, on the device.
+
+        Args:
+            role: of the input.
+            count: the first so many; all of them unless given.
+            margin: with what is stored around the part that networks see, if anything is.
+        """
         (record,) = self.records(role)
         images = self.images(record, count)
         labels = load_arrays(Path(record.path), ("labels",))["labels"]
-        return images, torch.from_numpy(labels[:count]).to(self.device)
+        seen = images if margin else middle(images, record.parameters["image_size"])
+        return seen, torch.from_numpy(labels[:count]).to(self.device)
 
     def networks(self, role: str) -> list[DeployedNetwork]:
         """The deployed networks of a role."""
@@ -142,7 +158,7 @@ class Job:
         """The files that the job writes."""
         return [self.spec.path, *self.spec.companions]
 
-    def publish_arrays(self, arrays: Mapping[str, NDArray[Any]], checks: dict[str, Any]) -> None:
+    def publish_arrays(self, arrays: Mapping[str, NDArray[Any] | ImageStream], checks: dict[str, Any]) -> None:
         """Write the artifact as arrays, then its record."""
         self.begin_writing()
         save_arrays(Path(self.spec.path), arrays)

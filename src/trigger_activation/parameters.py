@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, model_validator
@@ -88,8 +89,10 @@ def _check_sha256(value: str) -> str:
     return value
 
 
+EXTERNAL = Path("results/external")
+"""Where users put files that this project does not come with."""
 ExternalFile = Annotated[str, AfterValidator(_check_file_name)]
-"""A file that the user puts under ``results/external``."""
+"""A file or folder that the user puts under ``results/external``."""
 Sha256 = Annotated[str, AfterValidator(_check_sha256)]
 """Of a file, in lower-case hexadecimal digits."""
 

@@ -16,6 +16,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 from trigger_activation.cluster import Cluster, freeze_config, frozen_config
 from trigger_activation.config import load_config
 from trigger_activation.config.schema import SLUG
+from trigger_activation.datasets import DATASETS
 from trigger_activation.document.engine import MISSING_ENGINE, engine_is_there
 from trigger_activation.errors import UserError
 from trigger_activation.lock import RunLock
@@ -143,9 +144,8 @@ class Workflow:
             self._lock.acquire()
             self.cluster.check()
             for artifact in self._planned.values():
-                obstacle = MISSING_ENGINE if artifact.kind == "pdf" and not engine_is_there() else artifact.obstacle
-                if obstacle:
-                    raise UserError(f"{artifact.path} cannot be made: {obstacle}")
+                if reason := obstacle(artifact):
+                    raise UserError(f"{artifact.path} cannot be made: {reason}")
             _check_writable(self._planned)
         except UserError as error:
             raise WorkflowError(str(error)) from None
@@ -213,6 +213,15 @@ class Workflow:
 
 def _switched_on(settings: Mapping[str, Any], name: str) -> bool:
     return str(settings.get(name, False)).lower() == "true"
+
+
+def obstacle(artifact: Artifact) -> str | None:
+    """Why an artifact cannot be made here, as a sentence; None if nothing is known to prevent it."""
+    if artifact.kind == "pdf" and not engine_is_there():
+        return MISSING_ENGINE
+    if artifact.kind == "dataset" and artifact.obstacle is None:
+        return DATASETS.instance(artifact.parameters["source"]).missing()
+    return artifact.obstacle
 
 
 class Marker:

@@ -21,9 +21,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from trigger_activation.datasets import ImageStream
 from trigger_activation.errors import UserError
 from trigger_activation.networks._deployed import DeployedNetwork
-from trigger_activation.storage.arrays import load_arrays, save_arrays
+from trigger_activation.storage.arrays import load_arrays, map_array, save_arrays
 from trigger_activation.storage.atomic import replacing, write_text
 from trigger_activation.storage.checkpoints import build_network, load_checkpoint, save_checkpoint
 
@@ -258,6 +259,40 @@ class TestArrays:
         save_arrays(tmp_path / "again.npz", {name: array.copy() for name, array in arrays.items()})
         assert (tmp_path / "again.npz").read_bytes() == file.read_bytes()
         assert {entry.date_time[0] for entry in zipfile.ZipFile(file).infolist()} == {1980}
+
+    def test_the_bytes_are_those_of_numpy(self, file: Path, arrays: dict[str, NDArray[Any]], tmp_path: Path) -> None:
+        np.savez(tmp_path / "numpy.npz", allow_pickle=False, **arrays)
+        assert (tmp_path / "numpy.npz").read_bytes() == file.read_bytes()
+
+    def test_images_in_a_stream_give_the_bytes_of_their_array(
+        self, file: Path, arrays: dict[str, NDArray[Any]], tmp_path: Path
+    ) -> None:
+        stream = ImageStream((2, 4, 4, 3), (image for image in arrays["images"]))
+        save_arrays(tmp_path / "streamed.npz", {**arrays, "images": stream})
+        assert (tmp_path / "streamed.npz").read_bytes() == file.read_bytes()
+
+    @pytest.mark.parametrize(
+        "images", [np.zeros((1, 4, 4, 3), np.uint8), np.zeros((3, 4, 4, 3), np.uint8), np.zeros((2, 4, 4, 3), np.int8)]
+    )
+    def test_a_stream_that_is_not_what_it_says_leaves_no_file(self, images: NDArray[Any], tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match=r"instead of 2|not uint8"):
+            save_arrays(tmp_path / "streamed.npz", {"images": ImageStream((2, 4, 4, 3), images)})
+        assert contents(tmp_path) == []
+
+    def test_an_array_in_its_file_is_the_same(self, file: Path, arrays: dict[str, NDArray[Any]]) -> None:
+        content = file.read_bytes()
+        for name in ("images", "labels"):
+            mapped = map_array(file, name)
+            assert isinstance(mapped, np.memmap)
+            assert mapped.dtype == arrays[name].dtype
+            assert np.array_equal(mapped, arrays[name])
+            mapped[...] = 0
+        assert file.read_bytes() == content
+
+    @pytest.mark.parametrize("arrays", [{"images": np.zeros((3, 4), order="F")}])
+    def test_an_array_in_another_order_is_not_taken_from_its_file(self, file: Path) -> None:
+        with pytest.raises(UserError, match="do not lie in the order"):
+            map_array(file, "images")
 
     def test_an_absent_array_is_named(self, file: Path) -> None:
         assert "predictions" in self.refused(file, "predictions")

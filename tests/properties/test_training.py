@@ -12,19 +12,23 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Generator, Tensor, nn
 from torch.nn import functional
+from torchvision.transforms import RandomResizedCrop
+from torchvision.transforms.v2.functional import center_crop
 
-from trainings import bits_equal, recipe, streams
+from trainings import bits_equal, recipe, streams, trained_on, vgg_s
 from trigger_activation import seeds
 from trigger_activation.config.loader import load_config
 from trigger_activation.errors import UserError
 from trigger_activation.evaluation.triggers import mean_square
 from trigger_activation.networks._deployed import DeployedNetwork
 from trigger_activation.plan import Artifact, Plan, build_plan
-from trigger_activation.training.data import augmented_batches, to_float
+from trigger_activation.training.data import augmented_batches, middle, random_parts, resized_parts, to_float
 from trigger_activation.training.loop import EpochReport, Streams, train
 from trigger_activation.training.paradigms import PARADIGMS, Paradigm
 from trigger_activation.training.paradigms.fixed_trigger import divergence_from_uniform
@@ -675,6 +679,84 @@ class TestAugmentation:
         train(other, paradigm, *data, recipe(2), replace(streams(), trigger_pass=seeded(99)))
         assert bits_equal(fresh_network, other)
 
-    def test_resized_crops_are_refused_until_they_exist(self, coded: tuple[Tensor, Tensor]) -> None:
-        with pytest.raises(UserError, match=r"augmentation\.crop: `resized` .* use `pad` or `none`"):
-            next(self.batches(coded, Augmentation(crop="resized", horizontal_flip=True)))
+    def test_a_margin_is_left_out_where_nothing_is_cropped(self, coded: tuple[Tensor, Tensor]) -> None:
+        images, labels = zip(*augmented_batches(*coded, 10, UNCHANGED, seeded(), seeded(1), side=3), strict=True)
+        expected = coded[0][torch.cat(labels), 1:4, 1:4]
+        assert torch.equal((torch.cat(images) * 255).round().to(torch.uint8), expected.permute(0, 3, 1, 2))
+
+
+class TestResizedCrops:
+    SIDE = 40
+    RESIZED = Augmentation(crop="resized", horizontal_flip=True)
+
+    @pytest.fixture
+    def images(self) -> Tensor:
+        """64 smooth pictures in colour."""
+        coarse = torch.rand(64, 3, 5, 5, generator=seeded())
+        smooth = functional.interpolate(coarse, size=(self.SIDE, self.SIDE), mode="bicubic").clamp(0, 1)
+        return (smooth * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
+
+    def test_parts_are_distributed_as_those_of_torchvision(self) -> None:
+        count = 4000
+        image = torch.empty(3, self.SIDE, self.SIDE)
+        ours = random_parts(count, self.SIDE, self.RESIZED, seeded())[:, :4].double()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(1)
+            parameters = [RandomResizedCrop.get_params(image, [0.08, 1], [3 / 4, 4 / 3]) for _ in range(count)]
+        theirs = torch.tensor(parameters, dtype=torch.float64)
+        for moment in (lambda values: values, lambda values: (values - values.mean(0)) ** 2):
+            error = ((moment(ours).var(0) + moment(theirs).var(0)) / count).sqrt()
+            assert ((moment(ours).mean(0) - moment(theirs).mean(0)).abs() < 4 * error).all()
+
+    @pytest.mark.parametrize("side", [4, 33, 256])
+    def test_parts_lie_inside_the_image(self, side: int) -> None:
+        tops, lefts, heights, widths, _ = random_parts(5000, side, self.RESIZED, seeded()).unbind(1)
+        assert min(tops.min(), lefts.min()) == 0
+        assert min(heights.min(), widths.min()) >= 1
+        assert (tops + heights).max() == (lefts + widths).max() == side
+
+    @pytest.mark.parametrize("part", [(0, 0, 40, 40), (3, 5, 30, 24), (20, 1, 12, 15)])
+    def test_a_part_is_what_pillow_cuts_out_and_resizes(self, images: Tensor, part: tuple[int, ...]) -> None:
+        top, left, height, width = part
+        (ours,) = resized_parts(images[:1], [(*part, 0)], 32).numpy()
+        cut = Image.fromarray(images[0].numpy()).crop((left, top, left + width, top + height))
+        theirs = np.asarray(cut.resize((32, 32), Image.Resampling.BILINEAR))
+        assert np.abs(ours.astype(int) - theirs).max() <= 1
+
+    def test_batches_have_the_size_that_networks_see_and_differ_from_epoch_to_epoch(self, images: Tensor) -> None:
+        order, randomness = seeded(), seeded(1)
+        labels = torch.arange(64)
+        epochs = [
+            list(augmented_batches(images, labels, 20, self.RESIZED, order, randomness, side=32)) for _ in range(2)
+        ]
+        assert all(batch.shape == (20, 3, 32, 32) for epoch in epochs for batch, _ in epoch)
+        assert not torch.equal(epochs[0][0][0], epochs[1][0][0])
+
+    def test_every_image_keeps_its_label_and_half_of_them_are_flipped(self) -> None:
+        ramp = torch.arange(0, 240, 6, dtype=torch.uint8).view(1, 1, 40, 1).expand(64, 40, 40, 1)
+        numbers = torch.arange(64, dtype=torch.uint8).view(64, 1, 1, 1).expand(64, 40, 40, 2)
+        coded = torch.cat([ramp, numbers], dim=-1)
+        batches = [
+            batch
+            for seed in range(20)
+            for batch in augmented_batches(coded, torch.arange(64), 32, self.RESIZED, seeded(seed), seeded(seed + 50))
+        ]
+        images, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
+        assert torch.equal((images[:, 1:] * 255).round().mean(dim=(1, 2, 3)).long(), labels)
+        flipped = int((images[:, 0, :, 0] > images[:, 0, :, -1]).all(dim=1).sum())
+        assert abs(flipped - len(labels) / 2) < 4 * math.sqrt(len(labels)) / 2
+
+    def test_a_network_trains_on_smaller_images_than_those_stored(self, images: Tensor) -> None:
+        network = vgg_s().build(16, 10)
+        seen = trained_on(network)
+        settings = recipe(1, augmentation=self.RESIZED)
+        paradigm = PARADIGMS["trigger_fixed"](trigger_eps="8/255")
+        trigger = train(network, paradigm, images, torch.arange(64) % 10, settings, streams(), side=16)
+        assert trigger is not None
+        assert trigger.shape == (3, 16, 16)
+        assert {images.shape[1:] for images in seen} == {(3, 16, 16)}
+
+    @pytest.mark.parametrize("side", [40, 35, 33, 16])
+    def test_the_middle_is_what_centre_crop_cuts_out(self, images: Tensor, side: int) -> None:
+        planes = images.permute(0, 3, 1, 2)
+        assert torch.equal(middle(images, side).permute(0, 3, 1, 2), center_crop(planes, [side, side]))

@@ -40,7 +40,7 @@ class TestPlanOfThePaper:
     def test_counts_are_printed_per_table(self, capsys: Captured) -> None:
         printed = lines(capsys, "plan", "paper")
         header = printed[0].split()
-        table = printed[1 : printed.index("")]
+        table = printed[1:]
         rows = {line.split()[0]: dict(zip(header[1:], line.split()[1:], strict=True)) for line in table}
         assert header[0] == "paper"
         assert {kind: rows["all"][kind] for kind in ("checkpoint", "tae", "purified", "cell")} == {
@@ -52,10 +52,8 @@ class TestPlanOfThePaper:
         assert rows["table1"]["cell"] == "45"
         assert rows["table1"]["purified"] == "-"
 
-    def test_what_is_not_implemented_is_listed(self, capsys: Captured) -> None:
-        printed = lines(capsys, "plan", "paper")
-        assert "Not implemented yet:" in printed
-        assert any("cifar10 is declared in config/datasets" in line for line in printed)
+    def test_nothing_is_left_to_implement(self, capsys: Captured) -> None:
+        assert "Not implemented yet:" not in lines(capsys, "plan", "paper")
 
     def test_the_full_list_has_a_line_per_artifact(self, capsys: Captured) -> None:
         printed = lines(capsys, "plan", "paper", "--full")
@@ -86,6 +84,13 @@ class TestRefusals:
 @pytest.mark.usefixtures("folder")
 def test_a_folder_without_config_is_one_sentence(capsys: Captured) -> None:
     assert "config/config.yaml is missing" in refused(capsys, "plan", "demo")
+
+
+@pytest.mark.usefixtures("small")
+def test_what_is_not_implemented_is_listed(capsys: Captured) -> None:
+    printed = lines(capsys, "plan", "small")
+    listed = printed[printed.index("Not implemented yet:") + 1 :]
+    assert [line.split()[0] for line in listed] == ["inception_v4", "nrp"]
 
 
 def test_a_mistake_in_config_is_one_sentence(small: Project, capsys: Captured) -> None:

@@ -149,11 +149,11 @@ def test_the_whole_paper_can_be_planned(fresh: Project) -> None:
     assert (planned["checkpoint"], planned["tae"], purified, planned["cell"]) == (162 + 6 + 5, 322 + 20, 266, 469 + 7)
 
 
-def test_what_is_not_implemented_stops_the_run_before_its_first_job(fresh: Project) -> None:
+def test_missing_archives_stop_the_run_before_its_first_job(fresh: Project) -> None:
     result = fresh.run("paper_tables/paper/table2.tex")
     assert result.returncode != 0
-    assert "not implemented yet" in result.stdout
-    assert not list(fresh.folder.glob("results/checkpoints/**/*.safetensors"))
+    assert "cannot be made: results/external/cifar-10-python.tar.gz is missing: download https://" in result.stdout
+    assert not list(fresh.folder.glob("results/logs/**/*.log"))
 
 
 def test_a_target_that_no_plan_contains_is_explained(fresh: Project) -> None:

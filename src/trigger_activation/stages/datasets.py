@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
-from trigger_activation.datasets import DATASETS
+import numpy as np
+from tqdm import tqdm
+
+from trigger_activation.datasets import DATASETS, ImageStream
 from trigger_activation.errors import UserError
 from trigger_activation.job import Job
 
@@ -14,7 +17,8 @@ def make_dataset(job: Job) -> None:
     expected = job.parameters
     source = DATASETS.instance(expected["source"])
     data = source.load(expected["split"])
-    shape = (expected["image_size"], expected["image_size"], 3)
+    side = source.stored_size(expected["split"]) or expected["image_size"]
+    shape = (side, side, 3)
     if data.images.shape[1:] != shape or set(np.unique(data.labels)) != set(range(expected["classes"])):
         raise UserError(
             f"{job.spec.path}: the source has images of {data.images.shape[1:]} and {len(np.unique(data.labels))} "
@@ -22,4 +26,7 @@ def make_dataset(job: Job) -> None:
         )
     per_class = np.bincount(data.labels)
     checks = {"images": len(data.labels), "per_class": [int(per_class.min()), int(per_class.max())]}
-    job.publish_arrays({"images": data.images, "labels": data.labels}, checks)
+    images = data.images
+    if isinstance(images, ImageStream):
+        images = replace(images, images=tqdm(images.images, "images", total=len(data.labels), mininterval=1))
+    job.publish_arrays({"images": images, "labels": data.labels}, checks)

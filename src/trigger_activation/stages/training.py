@@ -16,6 +16,7 @@ from trigger_activation.job import Job
 from trigger_activation.networks._deployed import DeployedNetwork
 from trigger_activation.storage.checkpoints import build_helper, build_network, save_checkpoint
 from trigger_activation.storage.external import read_external, read_network
+from trigger_activation.training.data import middle
 from trigger_activation.training.loop import EpochReport, Streams, train
 from trigger_activation.training.paradigms import PARADIGMS
 from trigger_activation.training.settings import TrainingSettings
@@ -23,7 +24,7 @@ from trigger_activation.training.settings import TrainingSettings
 
 def make_checkpoint(job: Job) -> None:
     """Train a network."""
-    images, labels = job.labelled("train", job.parameters["images"])
+    images, labels = job.labelled("train", job.parameters["images"], margin=True)
     description = {key: job.parameters[key] for key in ("network", "image_size", "classes")}
     torch.manual_seed(seeds.derive_seed(job.spec.path, "initialisation"))
     network = build_network(description).to(job.device)
@@ -38,17 +39,18 @@ def make_checkpoint(job: Job) -> None:
             bar.set_postfix(loss=epoch.loss)
             bar.update()
 
-        trigger = train(network, paradigm, images, labels, settings, streams, report, job.scratch)
+        side = job.parameters["image_size"]
+        trigger = train(network, paradigm, images, labels, settings, streams, report, job.scratch, side)
     job.begin_writing()
     save_checkpoint(Path(job.spec.path), network, trigger, description)
-    job.publish_record({"losses": losses, **_training_accuracy(network, trigger, images, labels)})
+    seen = middle(images[:2000], job.parameters["image_size"]).to(job.device)
+    job.publish_record({"losses": losses, **_training_accuracy(network, trigger, seen, labels[:2000])})
 
 
 def _training_accuracy(
     network: torch.nn.Module, trigger: torch.Tensor | None, images: torch.Tensor, labels: torch.Tensor
 ) -> dict[str, float]:
-    """Accuracy of f_t, and of f without its trigger, on the first training images."""
-    images, labels = images[:2000], labels[:2000]
+    """Accuracy of f_t, and of f without its trigger, on some training images."""
     network.eval()
     checks = {}
     for name, tau in {"training_accuracy": trigger, "training_accuracy_without_trigger": None}.items():

@@ -52,28 +52,31 @@ def train(
     streams: Streams,
     report: Callable[[EpochReport], None] = lambda _: None,
     snapshots: Snapshots = NO_SNAPSHOTS,
+    side: int | None = None,
 ) -> Tensor | None:
     """Train a network in place.
 
     Args:
-        network: freshly initialised, on the device of the data.
+        network: freshly initialised, on the device of the labels.
         paradigm: the objective.
-        images: uint8 (N, H, W, 3).
+        images: uint8 (N, H, H, 3), there or on the CPU.
         labels: int64 (N,).
         settings: optimiser, schedule, augmentation.
         streams: all randomness.
         report: told about each epoch, those of an interrupted training included.
         snapshots: the state of an interrupted training, to go on from, and of this one after each epoch.
+        side: of what the network sees, in pixels, at most H; H unless given.
 
     Returns:
-        The trigger (3, H, W), or None if the paradigm has none.
+        The trigger (3, side, side), or None if the paradigm has none.
 
     Raises:
         UserError: the loss is not finite, or the interrupted training was another one.
     """
+    side = side or images.shape[1]
 
     def batches(order: Generator, randomness: Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        return augmented_batches(images, labels, settings.batch_size, settings.augmentation, order, randomness)
+        return augmented_batches(images, labels, settings.batch_size, settings.augmentation, order, randomness, side)
 
     network.to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(
@@ -86,10 +89,10 @@ def train(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=settings.epochs)
     state = TrainingState(
         {"network": network, "optimizer": optimizer, "schedule": schedule},
-        {**vars(streams), "layers": default_generator(images.device)},
-        paradigm.initial_trigger((3, images.shape[1], images.shape[2]), streams.trigger),
+        {**vars(streams), "layers": default_generator(labels.device)},
+        paradigm.initial_trigger((3, side, side), streams.trigger),
     )
-    state.restore(snapshots, images.device)
+    state.restore(snapshots, labels.device)
     for epoch, batch_loss in enumerate(paradigm.losses(settings.epochs, state.carried), start=1):
         moved = state.trigger is not None and paradigm.updates_trigger(epoch, settings.epochs)
         if epoch > len(state.losses):
