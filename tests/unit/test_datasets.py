@@ -103,7 +103,7 @@ def test_asking_for_too_many_names_the_parameter(name: str) -> None:
 
 def test_importing_the_modules_loads_no_heavy_library() -> None:
     code = (
-        "import sys; from trigger_activation.datasets import packed, digit_pairs, photo_patches; "
+        "import sys; from trigger_activation.datasets import DATASETS; DATASETS.names(); "
         "print(*{'numpy', 'torch', 'sklearn', 'skimage', 'PIL'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
