@@ -9,7 +9,7 @@ CONTENT := $(shell (pwd; cat requirements.lock requirements-oracles.txt pyprojec
 STAMP := $(BIN)/.current-$(CONTENT)
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: demo tables test lint env lock clean
+.PHONY: demo tables test trust faults audit lint env lock clean
 
 demo: env  ## the whole paper in miniature, every artifact made anew on this machine
 	snakemake --cores $(CORES) --quiet rules reason host progress --config experiment=demo complete=true
@@ -20,6 +20,16 @@ tables: env  ## render the tables and figures of the committed cells
 
 test: env  ## TESTS="-m latex" chooses some
 	python -m pytest -q $(TESTS)
+
+trust: env  ## what the tests try to break, and how often that ended well
+	python -m pytest -q tests/faults
+
+FAULTS ?= 44
+faults: env  ## many faults at random moments of a run, in about half an hour
+	FAULTS=$(FAULTS) python -m pytest -v tests/faults/test_survival.py
+
+audit: env  ## known vulnerabilities of the locked packages
+	python scripts/audit_dependencies.py
 
 lint: env
 	ruff check

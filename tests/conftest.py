@@ -1,4 +1,4 @@
-"""What several tests share: one core, real images, and small networks that are trained once per session."""
+"""What several tests share: one core, real images, and networks and a run that are made once per session."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import yaml
 from torch import Tensor, nn
 
 from pages import gallery
+from smoke_project import Project, new_project
 from trainings import CONFIG, recipe, streams, vgg_s
 from trigger_activation.datasets import DATASETS, Split
 from trigger_activation.plan import Plan
@@ -121,3 +122,12 @@ def triggered_network(_with_fixed_trigger: tuple[nn.Module, Tensor]) -> tuple[nn
 def results_page(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Path]:
     """A plan and its experiment's rendered page, of invented measurements; tests must not change what they find."""
     return gallery(tmp_path_factory.mktemp("gallery"))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A finished run of the smoke experiment through the real Snakefile; tests must not change it."""
+    project = new_project(tmp_path_factory.mktemp("smoke"))
+    result = project.run()
+    assert result.returncode == 0, result.stdout
+    return project

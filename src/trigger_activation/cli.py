@@ -16,9 +16,10 @@ from trigger_activation.errors import UserError
 from trigger_activation.overview import cost_table, orphans, status_table
 from trigger_activation.plan import Artifact, Plan, build_plan
 from trigger_activation.provenance import fingerprints
+from trigger_activation.provenance.audit import audit
 from trigger_activation.provenance.committed import differences
 from trigger_activation.provenance.freshness import Freshness
-from trigger_activation.provenance.record import Record, hash_file, read_content, read_record
+from trigger_activation.provenance.record import read_content
 
 RENDERED = ("table", "figure", "comparison", "audit", "metrics")
 """Kinds that are made of cells alone, one for each target."""
@@ -55,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     explain = commands.add_parser("explain", help="why a target is fresh, stale or missing")
     explain.add_argument("path")
     explain.set_defaults(command=explain_target)
-    verify = commands.add_parser("verify", help="compare the sha256 of every artifact with its record")
+    verify = commands.add_parser("verify", help="compare every artifact with its record, and this with the plan")
     verify.add_argument("experiment", nargs="?", help="default: all experiments")
     verify.set_defaults(command=verify_bytes)
     show = commands.add_parser("show", help="print an experiment's rendered tables")
@@ -167,34 +168,15 @@ def explain_target(options: argparse.Namespace) -> int:
 
 
 def verify_bytes(options: argparse.Namespace) -> int:
-    """Hash every file that exists and compare it with its record; exit 1 if one differs."""
-    _, artifacts = _artifacts(options.experiment)
-    present = [path for a in artifacts for path in (a.path, *a.by_products) if Path(path).exists()]
-    problems = [problem for path in present for problem in _audit(path)]
+    """Audit everything that exists; exit 1 if something is damaged or stale."""
+    plan, artifacts = _artifacts(options.experiment)
+    freshness = Freshness(plan)
+    problems = [problem for artifact in artifacts for problem in audit(artifact, freshness)]
     for problem in problems:
         print(problem)
-    print(f"{len(present)} artifacts verified, {len(problems)} problems.")
+    present = sum(Path(path).exists() for artifact in artifacts for path in (artifact.path, *artifact.by_products))
+    print(f"{present} artifacts verified, {len(problems)} problems.")
     return 1 if problems else 0
-
-
-def _audit(path: str) -> list[str]:
-    try:
-        record = read_record(path)
-    except UserError as error:
-        return [str(error)]
-    if record is None:
-        return [f"{path} has no provenance record: delete it and run again"]
-    return _damaged_files(record)
-
-
-def _damaged_files(record: Record) -> list[str]:
-    problems = []
-    for name, file in record.files.items():
-        if not Path(name).exists():
-            problems.append(f"{name} is missing: run again, which makes it anew")
-        elif hash_file(Path(name)) != file.sha256:
-            problems.append(f"{name} is damaged (its sha256 is not the recorded one): delete it and run again")
-    return problems
 
 
 def show_tables(options: argparse.Namespace) -> int:

@@ -45,6 +45,10 @@ class Parameters(StrictModel):
     """Other registered classes that this one computes with; their versions belong to its recipe."""
 
 
+NUMBER = re.compile(r"[+-]?[0-9]{0,40}(\.[0-9]{0,40})?(e[+-]?[0-9]{1,3})?", re.IGNORECASE)
+"""Short ones only: as a fraction, 1e999999999 would fill the memory."""
+
+
 def parse_fraction(value: object) -> Fraction:
     """Parse ``"8/255"``, ``"0.6"`` or a number exactly.
 
@@ -53,10 +57,11 @@ def parse_fraction(value: object) -> Fraction:
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float | Fraction):
         raise ValueError(f"{value!r} is not a fraction such as 8/255")
-    numerator, *denominators = str(value).split("/")
+    numbers = [number.strip() for number in str(value).split("/")]
     try:
-        (denominator,) = denominators or ["1"]
-        return Fraction(numerator.strip()) / Fraction(denominator.strip())
+        if len(numbers) > 2 or not all(map(NUMBER.fullmatch, numbers)):
+            raise ValueError
+        return Fraction(numbers[0]) / Fraction(numbers[1] if len(numbers) == 2 else 1)
     except (ValueError, ZeroDivisionError):
         raise ValueError(f"{value!r} is not a fraction such as 8/255") from None
 
@@ -78,7 +83,7 @@ PixelFraction = Annotated[Fraction, BeforeValidator(_parse_pixel_fraction), Plai
 
 
 def _check_file_name(name: str) -> str:
-    if "/" in name or name in {"", ".", ".."}:
+    if not re.fullmatch(r"[\w.+() -]+", name) or name in {".", ".."}:
         raise ValueError(f"{name!r} is no name of a file in results/external: give the name alone")
     return name
 

@@ -7,11 +7,14 @@ write each job's output to the job's log, and end when the Snakemake process end
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ from loky.process_executor import TerminatedWorkerError
 from trigger_activation.errors import UserError
 from trigger_activation.plan.artifact import Artifact, Plan
 from trigger_activation.spec import read_spec, write_spec
+from trigger_activation.storage.atomic import DISK_IS_FULL, writing_to
 
 WATCH_SECONDS = 1.0
 WORKER_ENVIRONMENT = {
@@ -29,7 +33,10 @@ WORKER_ENVIRONMENT = {
     # Huge pages speed up allocation-heavy training by up to a quarter where the C library knows them.
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }
-_executor_lock = threading.Lock()
+OUT_OF_MEMORY = re.compile("not enough memory|out of memory|can't allocate|could not create a primitive")
+"""How torch and oneDNN say it; they have no class for it, except for a GPU's memory."""
+_dispatcher = ThreadPoolExecutor(max_workers=1)
+"""The one thread that asks loky for its pool: loky gives each thread a pool of its own."""
 
 
 def run_job(plan: Plan, artifact: Artifact, log: str, workers: int) -> None:
@@ -56,12 +63,15 @@ def run_job(plan: Plan, artifact: Artifact, log: str, workers: int) -> None:
 
 def call(workers: int, function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a function in a warm worker and wait for its result."""
-    with _executor_lock:
-        executor: Any = get_reusable_executor(  # type: ignore[no-untyped-call]
-            max_workers=workers, timeout=600, initializer=_start, initargs=(os.getpid(),), env=WORKER_ENVIRONMENT
-        )
-        future = executor.submit(function, *arguments)
-    return future.result()
+    return _dispatcher.submit(_submit, workers, function, arguments).result().result()
+
+
+def _submit(workers: int, function: Callable[..., Any], arguments: Sequence[Any]) -> Future[Any]:
+    executor: Any = get_reusable_executor(  # type: ignore[no-untyped-call]
+        max_workers=workers, timeout=600, initializer=_start, initargs=(os.getpid(),), env=WORKER_ENVIRONMENT
+    )
+    submitted: Future[Any] = executor.submit(function, *arguments)
+    return submitted
 
 
 def _start(parent: int) -> None:
@@ -96,37 +106,60 @@ def _perform(spec_path: str, recipe: str, log: str) -> None:
                     STAGES[spec.kind](Job(spec, device))
             else:
                 STAGES[spec.kind](Job(spec))
-        except UserError as error:
-            print(error, flush=True)
-            raise
-        except Exception:
-            import traceback
+        except Exception as error:
+            raise _explained(error, spec.path) from None
 
-            traceback.print_exc()
-            raise
+
+def _explained(error: Exception, path: str) -> Exception:
+    """The error as one sentence if the user can mend it; the log gets that, or where in the code it happened."""
+    if remedy := _remedy(error):
+        error = UserError(f"{path} could not be made, since {remedy}")
+    lines = [str(error)] if isinstance(error, UserError) else traceback.format_exception(error)
+    with suppress(OSError):  # The log may be on the disk that is full.
+        print("".join(lines), flush=True)
+    return error
+
+
+def _remedy(error: Exception) -> str | None:
+    """For an error that is no fault of the code: what ran out, and what to do."""
+    if isinstance(error, OSError) and error.errno in DISK_IS_FULL:
+        return "the disk is full: free some space and run again"
+    if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
+        return "the memory is full: free some, or run again with fewer --cores"
+    return None
 
 
 @contextmanager
 def _output_to(log: Path) -> Iterator[None]:
     """Send this process's output, that of native code included, to a file."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
+    with writing_to(log):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        stream = log.open("wb")
     saved = os.dup(1), os.dup(2)
-    with log.open("wb") as stream:
+    with stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
     try:
         yield
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _flush()
         for number, descriptor in zip((1, 2), saved, strict=True):
             os.dup2(descriptor, number)
             os.close(descriptor)
 
 
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+
+
 def stop_workers() -> None:
     """End the pool at the end of a run."""
+    _dispatcher.submit(_stop).result()
+
+
+def _stop() -> None:
     executor: Any = get_reusable_executor(reuse=True)  # type: ignore[no-untyped-call]
     executor.shutdown(wait=True, kill_workers=True)

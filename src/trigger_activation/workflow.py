@@ -27,6 +27,9 @@ from trigger_activation.progress import Progress, duration
 from trigger_activation.provenance.freshness import Freshness, Status, Verdict
 from trigger_activation.sharing import dvc
 
+RECORDS = ("results/specs/spec", "results/logs/log")
+"""Where every job leaves something beside its artifact."""
+
 
 class Workflow:
     """One Snakemake process's view of the project.
@@ -146,7 +149,7 @@ class Workflow:
             for artifact in self._planned.values():
                 if reason := obstacle(artifact):
                     raise UserError(f"{artifact.path} cannot be made: {reason}")
-            _check_writable(self._planned)
+            _check_writable([*self._planned, *RECORDS] if self._planned else [])
         except UserError as error:
             raise WorkflowError(str(error)) from None
         if self.cluster.is_used:

@@ -10,7 +10,7 @@ import pytest
 
 from projects import Project, one_sentence, write_artifact
 from trigger_activation.cli import main
-from trigger_activation.provenance.record import sidecar
+from trigger_activation.provenance.record import file_record, read_record, sidecar, write_record
 
 Captured = pytest.CaptureFixture[str]
 TABLE = "paper_tables/small/table11.tex"
@@ -170,6 +170,34 @@ def test_an_artifact_without_a_record_is_found(small: Project, capsys: Captured)
     write_artifact(small.plan(), DATASET)
     sidecar(DATASET).unlink()
     assert lines(capsys, "verify", status=1)[0].startswith(f"{DATASET} has no provenance record")
+
+
+def test_the_record_of_another_artifact_is_found(small: Project, capsys: Captured) -> None:
+    plan = small.plan()
+    other = DATASET.replace("train", "test")
+    for path in (DATASET, other):
+        write_artifact(plan, path)
+    sidecar(DATASET).write_bytes(sidecar(other).read_bytes())
+    assert lines(capsys, "verify", status=1)[0].startswith(f"{DATASET} has no provenance record of its own")
+
+
+def test_what_is_stale_is_found(small: Project, capsys: Captured) -> None:
+    write_artifact(small.plan(), DATASET)
+    small.replace("datasets/all.yaml", "train_per_class: 80", "train_per_class: 40")
+    printed = lines(capsys, "verify", status=1)
+    assert printed[0].startswith(f"{DATASET} is stale (its recipe changed: source.train_per_class 80 -> 40)")
+
+
+def test_predictions_of_another_recipe_are_found(small: Project, capsys: Captured) -> None:
+    path = next(path for path, artifact in small.plan().artifacts.items() if artifact.by_products)
+    (predictions,) = small.plan()[path].by_products
+    write_artifact(small.plan(), path)
+    record = read_record(path)
+    assert record is not None
+    files = {predictions: file_record(Path(predictions))}
+    update = {"path": predictions, "recipe": "0" * 64, "files": files, "content_sha256": None}
+    write_record(record.model_copy(update=update))
+    assert lines(capsys, "verify", status=1)[0].startswith(f"{predictions} was made by another recipe than {path}")
 
 
 def test_an_edited_cell_is_found(small: Project, capsys: Captured) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mutations import edit, outcome
 from projects import SMALL, Project, one_sentence
 from trigger_activation.config import load_config
 from trigger_activation.errors import UserError
@@ -417,47 +417,6 @@ class TestNamesThatClaimTheSamePath:
         small.write("figures/table11.yaml", small.read("figures/figure2.yaml"))
         small.replace("experiments/small.yaml", "- figure2", "- figure2\n- table11")
         assert "table11" in small.complaint()
-
-
-NAMES = ["pgd", "nrp", "standard", "learn_4", "learnable", "purifier", "vgg-s", "inception_v4", "mini", "table1", "A"]
-SCALARS = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-1000, 1000),
-    st.floats(allow_nan=False, allow_infinity=False, width=32),
-    st.sampled_from(NAMES),
-    st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=8),
-)
-VALUES = st.recursive(
-    SCALARS, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(NAMES), inner))
-)
-
-
-def places(node: Any) -> list[tuple[Any, Any]]:
-    """Every (container, key) of a document."""
-    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    return [place for key, value in items for place in ((node, key), *places(value))]
-
-
-def edit(content: dict[str, Any], draw: st.DataObject) -> None:
-    """Replace a value, delete a key or list entry, or add a key."""
-    container, key = draw.draw(st.sampled_from(places(content)), label="place")
-    match draw.draw(st.sampled_from(["replace", "delete", "add"]), label="edit"):
-        case "replace":
-            container[key] = draw.draw(VALUES, label="value")
-        case "delete":
-            del container[key]
-        case "add" if isinstance(container, dict):
-            container[draw.draw(st.sampled_from([*NAMES, "steps", "label", "like"]), label="key")] = draw.draw(VALUES)
-
-
-def outcome(project: Project) -> str:
-    """``accepted``, or the sentence of the refusal; any other exception is a bug."""
-    try:
-        project.plan()
-    except UserError as error:
-        return one_sentence(str(error))
-    return "accepted"
 
 
 def test_the_small_project_is_accepted(small: Project) -> None:

@@ -19,7 +19,9 @@ from trigger_activation.plan import Artifact, Plan
 from trigger_activation.provenance.freshness import Freshness, Status, differences
 from trigger_activation.provenance.record import (
     read_content,
+    read_record,
     sidecar,
+    write_record,
 )
 
 TEST = "results/datasets/d/test.npz"
@@ -122,6 +124,25 @@ def test_an_input_whose_record_names_no_files_is_no_crash(made: Plan) -> None:
     verdict(made, TAES)
 
 
+@pytest.mark.parametrize("key", ["parameters", "environment", "checks"])
+@pytest.mark.parametrize("path", [TAES, CELL])
+def test_an_edited_record_is_stale(made: Plan, path: str, key: str) -> None:
+    def edit(document: dict[str, Any]) -> None:
+        document.get("provenance", document)[key] = {"seconds": 1}
+
+    edit_json(path if path == CELL else f"{path}.prov.json", edit)
+    assert "is damaged" in stale_reason(made, path)
+
+
+@pytest.mark.parametrize("path", [TAES, CELL])
+def test_a_record_from_before_there_were_seals_is_valid(made: Plan, path: str) -> None:
+    edit_json(
+        path if path == CELL else f"{path}.prov.json",
+        lambda document: document.get("provenance", document).pop("seal"),
+    )
+    assert verdict(made, path)[0] is Status.VALID
+
+
 def test_a_changed_parameter_is_named(made: Plan) -> None:  # noqa: ARG001
     assert stale_reason(chain(steps=10), TAES) == "its recipe changed: attack.steps 20 -> 10"
 
@@ -180,7 +201,9 @@ def test_a_cell_that_was_measured_again_with_another_result_makes_its_table_stal
 
 
 def test_an_input_that_the_record_does_not_know_is_other_bytes(made: Plan) -> None:
-    edit_json(f"{TAES}.prov.json", lambda record: record.update(inputs={}))
+    record = read_record(TAES)
+    assert record is not None
+    write_record(record.model_copy(update={"inputs": {}}))
     assert stale_reason(made, TAES) == f"it was made from other bytes of {TEST}"
 
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from smoke_project import Project, make
 from torch.nn import functional
 
+from smoke_project import Project, make
 from trigger_activation.attacks import ATTACKS
 from trigger_activation.config import load_config
 from trigger_activation.errors import UserError

@@ -1,21 +1,17 @@
-"""Killed runs, two runs at once, full and read-only disks, damaged artifacts: one sentence, nothing else lost."""
+"""A second run, full and read-only disks, damaged artifacts: one sentence. Faults amid a run are in tests/faults."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
-from smoke_project import QUIET, Project, make
 
+from smoke_project import QUIET, UNSHARE, Project, can_mount, make
 from trigger_activation.errors import UserError
 from trigger_activation.plan import Plan
 from trigger_activation.provenance.freshness import Freshness, Status
@@ -134,50 +130,12 @@ def test_a_second_run_at_once_is_refused_and_planning_beside_it_works(copy: Proj
     assert copy.snapshot() == before
 
 
-@pytest.mark.parametrize("victim", ["main", "worker"])
-def test_a_killed_run_leaves_no_worker_and_the_next_run_ends_alike(
-    fresh: Project, finished: Project, victim: str
-) -> None:
-    run = subprocess.Popen(
-        fresh.command(TABLE, *QUIET), cwd=fresh.folder, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
-    )
-    wait_for(lambda: any(fresh.folder.glob("results/checkpoints/**/*.json")))
-    workers = psutil.Process(run.pid).children(recursive=True)
-    assert workers
-    if victim == "main":
-        run.kill()
-    else:
-        os.kill(next(w.pid for w in workers if "LokyProcess" in " ".join(w.cmdline())), signal.SIGKILL)
-    assert run.wait(timeout=120) != 0
-    _, alive = psutil.wait_procs(workers, timeout=5)
-    assert not alive
-    result = fresh.run(TABLE)
-    assert result.returncode == 0, result.stdout
-    assert (fresh.folder / TABLE).read_bytes() == (finished.folder / TABLE).read_bytes()
-    assert not list(fresh.folder.rglob(".partial-*"))
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 def in_namespace(project: Project, mount: str) -> subprocess.CompletedProcess[str]:
     """Make one TAE set with another file system below results/taes."""
     (project.folder / "results/taes").rename(project.folder / "results/taes-elsewhere")
     (project.folder / "results/taes").mkdir()
     snakemake = " ".join(project.command(TAE, *QUIET))
-    return project.execute(["unshare", "--map-root-user", "--mount", "sh", "-c", f"{mount} && exec {snakemake}"])
-
-
-def can_mount() -> bool:
-    command = ["unshare", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
-    return (
-        shutil.which("unshare") is not None
-        and subprocess.run(command, capture_output=True, check=False).returncode == 0
-    )
+    return project.execute([*UNSHARE, "sh", "-c", f"{mount} && exec {snakemake}"])
 
 
 @pytest.mark.skipif(not can_mount(), reason="needs user namespaces to mount a small disk")
@@ -200,7 +158,7 @@ def test_a_read_only_results_folder_is_named(fresh: Project) -> None:
     (fresh.folder / "results").mkdir()
     snakemake = " ".join(fresh.command(TABLE, *QUIET))
     script = f"mount -t tmpfs -o ro tmpfs results && exec {snakemake}"
-    result = fresh.execute(["unshare", "--map-root-user", "--mount", "sh", "-c", script])
+    result = fresh.execute([*UNSHARE, "sh", "-c", script])
     assert result.returncode != 0
     assert "cannot be written (Read-only file system)" in result.stdout, result.stdout
     assert "Traceback" not in result.stdout

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from smoke_project import QUIET, Project, scramble_times
 
 pytestmark = pytest.mark.workflow

@@ -7,8 +7,8 @@ from typing import NoReturn
 
 import numpy as np
 import pytest
-from smoke_project import make
 
+from smoke_project import make
 from trigger_activation.plan import Plan
 from trigger_activation.preprocessing import PREPROCESSING
 from trigger_activation.provenance.record import read_record

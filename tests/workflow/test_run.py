@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from smoke_project import Project, make
 
+from smoke_project import Project, make
 from trigger_activation.config import load_config
 from trigger_activation.plan import Plan, build_plan
 from trigger_activation.storage.arrays import load_arrays

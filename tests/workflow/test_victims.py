@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from smoke_project import Project, make
 
 from architectures import family
+from smoke_project import Project, make
 from trigger_activation.config import load_config
 from trigger_activation.plan import Plan, build_plan
 from trigger_activation.provenance.freshness import Freshness

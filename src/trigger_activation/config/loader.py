@@ -38,8 +38,41 @@ DOCUMENT_FOLDERS: Mapping[str, Any] = {
 """Folders where each file is one named object."""
 
 
-class _UniqueKeyLoader(yaml.CSafeLoader):
-    """Safe YAML that refuses a key given twice."""
+DEEPEST = 100
+"""Mappings and lists inside each other: the C library that reads YAML crashes at some thousands."""
+MOST_NODES = 100_000
+"""Of a file, counting again what an alias repeats."""
+
+
+class _StrictLoader(yaml.CSafeLoader):
+    """Safe YAML that refuses a key given twice, and what could fill the memory or the stack."""
+
+    _depth = 0
+
+    def descend_resolver(self, current_node: yaml.Node | None, current_index: Any) -> None:
+        self._depth += 1
+        if current_node is not None and self._depth > DEEPEST:
+            raise self._refused("this is nested too deeply: write it flatter", current_node)
+        super().descend_resolver(current_node, current_index)
+
+    def ascend_resolver(self) -> None:
+        self._depth -= 1
+        super().ascend_resolver()
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        waiting, met = [node], 0
+        while waiting:
+            met += 1
+            if met > MOST_NODES:
+                raise self._refused("its aliases repeat too much: write out what they stand for", node)
+            waiting += _children(waiting.pop())
+        return super().construct_document(node)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        value = super().construct_yaml_int(node)
+        if abs(value) >= 2**63:
+            raise self._refused("this number is too large: write a smaller one", node)
+        return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -56,6 +89,15 @@ class _UniqueKeyLoader(yaml.CSafeLoader):
         return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
 
 
+_StrictLoader.add_constructor("tag:yaml.org,2002:int", _StrictLoader.construct_yaml_int)
+
+
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [child for pair in node.value for child in pair]
+    return node.value if isinstance(node, yaml.SequenceNode) else []
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read one YAML mapping.
 
@@ -63,7 +105,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         UserError: the file is absent, no YAML, or no mapping.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
     except FileNotFoundError:
         raise UserError(f"{path} is missing: create it, or check the folder you run in") from None
     except UnicodeDecodeError:
@@ -71,7 +113,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UserError(f"{path}, line {line}: {error.problem or 'this is no valid YAML'}") from None
-    except (yaml.YAMLError, ValueError) as error:
+    except Exception as error:  # A tag that does not fit its value may raise nearly anything.
         raise UserError(f"{path}: this is no valid YAML ({' '.join(str(error).split())})") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} holds no mapping: write `key: value` lines")

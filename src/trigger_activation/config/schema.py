@@ -43,6 +43,7 @@ Distinct = Annotated[list[T], Field(min_length=1), AfterValidator(_check_distinc
 Slot = Literal["A", "B", "C"]
 Report = Literal["comparison", "audit", "metrics", "page", "pdf"]
 """The run beside the published numbers, these numbers' own arithmetic, and everything on one page or in one PDF."""
+SeedCount = Annotated[int, Field(ge=1, le=1000)]
 Decimals = Annotated[int, Field(ge=0, le=4)]
 Surrogates = Literal["standard", "same"]
 """``same``: adaptive attackers, who train surrogates by the victim's own paradigm."""
@@ -166,8 +167,8 @@ class EvaluationSettings(StrictModel):
 class Seeds(StrictModel):
     """How many networks of each paradigm are trained; surrogates are those of seed 0."""
 
-    default: PositiveInt = 1
-    paradigms: dict[str, PositiveInt] = {}
+    default: SeedCount = 1
+    paradigms: dict[str, SeedCount] = {}
 
     def of(self, paradigm: str) -> range:
         """The seeds of one paradigm."""

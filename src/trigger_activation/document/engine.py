@@ -37,7 +37,8 @@ def compile_pdf(source: str, scratch: Path) -> Path:
         raise UserError(f"the PDF cannot be made: {MISSING_ENGINE}")
     tex = scratch / "paper.tex"
     tex.write_text(source, encoding="utf-8")
-    command = [ENGINE, "-interaction=nonstopmode", "-halt-on-error", f"-output-directory={scratch}", str(tex)]
+    options = ["-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", f"-output-directory={scratch}"]
+    command = [ENGINE, *options, str(tex)]
     environment = {**os.environ, "SOURCE_DATE_EPOCH": "0", "FORCE_SOURCE_DATE": "1", "max_print_line": "1000"}
     for _ in range(PASSES):
         run = subprocess.run(command, capture_output=True, text=True, errors="replace", env=environment, check=False)

@@ -13,6 +13,9 @@ from trigger_activation.errors import UserError
 from trigger_activation.plan.artifact import digest
 from trigger_activation.storage.atomic import write_text
 
+SEAL = "seal"
+"""The key of a record's own sha256."""
+
 
 class FileRecord(BaseModel):
     """Identity of one file."""
@@ -26,7 +29,7 @@ class FileRecord(BaseModel):
 class Record(BaseModel):
     """How an artifact came to be."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str
     kind: str
@@ -74,14 +77,27 @@ def is_json(path: str) -> bool:
 
 def write_record(record: Record) -> None:
     """Write a sidecar."""
-    write_text(sidecar(record.path), _dump(record.model_dump(mode="json", exclude_defaults=True)))
+    write_text(sidecar(record.path), _dump(_sealed(record)))
 
 
 def write_json_artifact(path: Path, content: dict[str, Any], record: Record) -> None:
     """Write content and record in one file, so that neither exists without the other."""
     complete = record.model_copy(update={"content_sha256": digest(content)})
-    document = {"content": content, "provenance": complete.model_dump(mode="json", exclude_defaults=True)}
-    write_text(path, _dump(document))
+    write_text(path, _dump({"content": content, "provenance": _sealed(complete)}))
+
+
+def _sealed(record: Record) -> dict[str, Any]:
+    """A record as JSON with the sha256 of all the rest in it, since stages and the page read what it says."""
+    document = record.model_dump(mode="json", exclude_defaults=True)
+    return {**document, SEAL: digest(document)}
+
+
+def _unsealed(document: dict[str, Any]) -> Record:
+    """The record again; a ``ValueError`` if it was changed. Records from before there were seals have none."""
+    said = {key: value for key, value in document.items() if key != SEAL}
+    if document.get(SEAL, digest(said)) != digest(said):
+        raise ValueError("its seal is broken")
+    return Record.model_validate(said)
 
 
 def _dump(document: dict[str, Any]) -> str:
@@ -92,16 +108,17 @@ def read_record(path: str) -> Record | None:
     """The record of an artifact, or None where there is none.
 
     Raises:
-        UserError: there is one that cannot be read, or a JSON artifact whose content is not what was recorded.
+        UserError: there is one that cannot be read or was changed, or a JSON artifact whose content is not what was
+            recorded.
     """
     source = Path(path) if is_json(path) else sidecar(path)
     try:
         document = json.loads(source.read_text(encoding="utf-8"))
-        record = Record.model_validate(document["provenance"] if is_json(path) else document)
+        record = _unsealed(document["provenance"] if is_json(path) else document)
         intact = record.content_sha256 == digest(document["content"]) if is_json(path) else record.path in record.files
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(f"{source} is damaged: delete it and run again") from None
     if not intact:
         raise UserError(f"{source} was edited after it was measured: restore it or delete it and run again")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
@@ -97,10 +97,16 @@ def parse(text: str) -> Published:
         UserError: it has other columns, a line too short or too long, no number for a value, or a cell twice.
     """
     reader = csv.DictReader(io.StringIO(text))
+    try:
+        return Published(_numbers(reader))
+    except csv.Error as error:
+        raise UserError(f"published.csv is no CSV file after line {reader.line_num} ({error}): restore it") from None
+
+
+def _numbers(reader: csv.DictReader[str]) -> Iterator[Number]:
     if tuple(reader.fieldnames or ()) != FIELDS:
         raise UserError(f"published.csv does not have the columns {', '.join(FIELDS)}: restore its first line")
     seen: set[tuple[str, ...]] = set()
-    numbers = []
     for record in reader:
         if None in record or None in record.values():
             raise UserError(f"published.csv, line {reader.line_num}, does not have {len(FIELDS)} fields: complete it")
@@ -108,13 +114,14 @@ def parse(text: str) -> Published:
         if place in seen:
             raise UserError(f"published.csv, line {reader.line_num}, repeats a cell of Table {place[0]}: keep one")
         seen.add(place)
-        numbers.append(_number(record, reader.line_num))
-    return Published(numbers)
+        yield _number(record, reader.line_num)
 
 
 def _number(record: dict[str, str], line: int) -> Number:
     try:
         value = Decimal(record["value"]) if record["value"] else None
+        if value is not None and not value.is_finite():
+            raise InvalidOperation
     except InvalidOperation:
         raise UserError(
             f"published.csv, line {line}, has the value {record['value']!r}: write a number, or nothing if the print "

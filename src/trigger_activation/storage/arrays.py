@@ -41,8 +41,9 @@ def _write_images(member: IO[bytes], stream: ImageStream) -> None:
         raise ValueError(f"there are {count} images instead of {stream.shape[0]}")
 
 
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
-"""What a damaged file may raise."""
+DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, MemoryError)
+"""What reading a damaged file may raise, one that claims an impossible size included."""
+UNREADABLE = (*DAMAGE, zipfile.BadZipFile, zlib.error)
 
 
 def load_arrays(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from trigger_activation.errors import UserError
 
+DISK_IS_FULL = {errno.ENOSPC, errno.EDQUOT}
+"""Errors of a disk, and of a user's share of it."""
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -38,7 +41,7 @@ def writing_to(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if error.errno in DISK_IS_FULL:
             raise UserError(f"the disk is full while writing {path}: free some space and run again") from None
         if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
             raise UserError(f"{path} cannot be written ({error.strerror}): check the folder's permissions") from None

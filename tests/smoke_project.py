@@ -16,8 +16,9 @@ from trigger_activation.plan import Plan
 from trigger_activation.spec import read_spec, write_spec
 from trigger_activation.stages import STAGES
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
+UNSHARE = ("unshare", "--map-root-user", "--mount")
 QUIET = ("--quiet", "rules", "reason", "host", "progress")
 
 
@@ -27,9 +28,9 @@ class Project:
 
     folder: Path
 
-    def command(self, *arguments: str, settings: tuple[str, ...] = ("experiment=smoke",)) -> list[str]:
+    def command(self, *arguments: str, settings: tuple[str, ...] = ("experiment=smoke",), cores: int = 2) -> list[str]:
         """A Snakemake call; targets go first."""
-        return [str(BIN / "snakemake"), *arguments, "--cores", "2", "--config", *settings]
+        return [str(BIN / "snakemake"), *arguments, "--cores", str(cores), "--config", *settings]
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run Snakemake to its end, its output in one string."""
@@ -46,6 +47,11 @@ class Project:
             timeout=600,
             check=False,
         )
+
+    def copy_to(self, folder: Path) -> Project:
+        """A copy without Snakemake's own records."""
+        shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns(".snakemake"))
+        return Project(folder)
 
     def trigact(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the command line tool."""
@@ -71,10 +77,15 @@ class Project:
         assert old in text
         path.write_text(text.replace(old, new))
 
+    def files(self) -> set[str]:
+        """Every file outside Snakemake's own folder."""
+        files = (path.relative_to(self.folder) for path in self.folder.rglob("*") if path.is_file())
+        return {str(path) for path in files if ".snakemake" not in path.parts}
+
     def snapshot(self) -> dict[str, tuple[int, int]]:
         """Size and modification time of every file outside Snakemake's own folder."""
-        files = (path for path in self.folder.rglob("*") if path.is_file() and ".snakemake" not in path.parts)
-        return {str(path.relative_to(self.folder)): (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
+        states = {file: (self.folder / file).stat() for file in self.files()}
+        return {file: (state.st_size, state.st_mtime_ns) for file, state in states.items()}
 
     def contents(self, *folders: str) -> dict[str, bytes]:
         """The bytes of all files below some folders."""
@@ -103,3 +114,11 @@ def scramble_times(project: Project, seed: int) -> None:
         if path.is_file():
             time = path.stat().st_mtime + generator.uniform(-1e6, 1e5)
             os.utime(path, (time, time))
+
+
+def can_mount() -> bool:
+    """Whether this system lets its users mount small disks for their own processes."""
+    if shutil.which(UNSHARE[0]) is None:
+        return False
+    command = [*UNSHARE, "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0

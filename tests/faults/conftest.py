@@ -1,0 +1,48 @@
+"""What the campaigns share, and the table at the end of a session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from faults.campaign import Reference
+from faults.tally import Tally
+from smoke_project import Project
+from trigger_activation.config import load_config
+from trigger_activation.plan import Plan, build_plan
+
+TALLY = Tally()
+
+
+@pytest.fixture(scope="session")
+def tally() -> Tally:
+    """Where campaigns count."""
+    return TALLY
+
+
+@pytest.fixture(scope="session")
+def smoke_plan(finished: Project) -> Plan:
+    """What the finished run was made from."""
+    return build_plan(load_config(finished.folder / "config"))
+
+
+@pytest.fixture(scope="session")
+def reference(finished: Project, smoke_plan: Plan) -> Reference:
+    """What runs are compared with."""
+    return Reference.of(finished, smoke_plan)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark everything here."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.faults)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table."""
+    if TALLY.tried:
+        terminalreporter.section("campaigns")
+        for line in TALLY.lines(details=terminalreporter.verbosity > 0):
+            terminalreporter.write_line(line)
