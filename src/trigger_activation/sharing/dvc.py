@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -16,15 +19,24 @@ CLASSES = ("datasets", "checkpoints", "taes", "purified", "predictions")
 """Folders below ``results/`` whose files DVC keeps; each of their folders is tracked on its own."""
 
 
-def run(*arguments: str) -> str:
+def run(*arguments: str, **environment: str) -> str:
     """What a DVC command prints on stdout; on a terminal its progress shows.
+
+    Args:
+        arguments: of the command line.
+        environment: variables beside those of this process.
 
     Raises:
         UserError: it fails.
     """
     shown = None if sys.stderr.isatty() else subprocess.PIPE
     result = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments], stdout=subprocess.PIPE, stderr=shown, text=True, check=False
+        [sys.executable, "-m", "dvc", *arguments],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=shown,
+        text=True,
+        check=False,
     )
     if result.returncode:
         raise UserError(f"`dvc {arguments[0]}` failed: {_complaint(result.stderr)}")
@@ -94,14 +106,17 @@ def pull(files: Sequence[str]) -> None:
     """
     if not files:
         return
-    try:
+    with suppress(UserError):
         run("pull", *files)
+        return
+    try:
+        # Once a pull has failed, DVC's index takes what did not arrive for cached: try again without it.
+        with tempfile.TemporaryDirectory() as empty:
+            run("pull", *files, DVC_SITE_CACHE_DIR=empty)
     except UserError as error:
         absent = [file for file in files if not Path(file).exists()]
-        which = f"{absent[0]} did not arrive" if absent else "not all files arrived"
-        raise UserError(
-            f"{which}, and {max(len(absent) - 1, 0)} others; run it again, or ask who published ({error})"
-        ) from None
+        which = f"{absent[0]} and {len(absent) - 1} other files" if absent else "some files"
+        raise UserError(f"{which} did not arrive: run it again, or ask who published them ({error})") from None
 
 
 def forget_cached(md5: str) -> None:
