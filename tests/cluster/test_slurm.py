@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from smoke_project import BIN, QUIET, Project, new_project
 
 from cluster.one_node import CPUS, OneNode, wait_until
+from smoke_project import BIN, QUIET, Project, new_project
 
 pytestmark = pytest.mark.slurm
 

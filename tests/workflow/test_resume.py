@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from smoke_project import Project, make
 
+from smoke_project import Project, make
 from trigger_activation.config import load_config
 from trigger_activation.plan import Plan, build_plan
 from trigger_activation.provenance.record import read_record

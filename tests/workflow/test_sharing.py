@@ -10,6 +10,7 @@ from pathlib import Path
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
+
 from smoke_project import BIN, ROOT, Project, new_project
 
 pytestmark = pytest.mark.workflow
