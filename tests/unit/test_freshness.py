@@ -131,7 +131,7 @@ def test_an_edited_record_is_stale(made: Plan, path: str, key: str) -> None:
         document.get("provenance", document)[key] = {"seconds": 1}
 
     edit_json(path if path == CELL else f"{path}.prov.json", edit)
-    assert "is damaged" in stale_reason(made, path)
+    assert "was edited" in stale_reason(made, path)
 
 
 @pytest.mark.parametrize("path", [TAES, CELL])

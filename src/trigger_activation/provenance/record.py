@@ -92,12 +92,10 @@ def _sealed(record: Record) -> dict[str, Any]:
     return {**document, SEAL: digest(document)}
 
 
-def _unsealed(document: dict[str, Any]) -> Record:
-    """The record again; a ``ValueError`` if it was changed. Records from before there were seals have none."""
+def _unsealed(document: dict[str, Any]) -> tuple[Record, bool]:
+    """The record again, and whether nobody changed it. Those from before there were seals are taken as they are."""
     said = {key: value for key, value in document.items() if key != SEAL}
-    if document.get(SEAL, digest(said)) != digest(said):
-        raise ValueError("its seal is broken")
-    return Record.model_validate(said)
+    return Record.model_validate(said), document.get(SEAL, digest(said)) == digest(said)
 
 
 def _dump(document: dict[str, Any]) -> str:
@@ -114,13 +112,13 @@ def read_record(path: str) -> Record | None:
     source = Path(path) if is_json(path) else sidecar(path)
     try:
         document = json.loads(source.read_text(encoding="utf-8"))
-        record = _unsealed(document["provenance"] if is_json(path) else document)
+        record, unchanged = _unsealed(document["provenance"] if is_json(path) else document)
         intact = record.content_sha256 == digest(document["content"]) if is_json(path) else record.path in record.files
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(f"{source} is damaged: delete it and run again") from None
-    if not intact:
+    if not (intact and unchanged):
         raise UserError(f"{source} was edited after it was measured: restore it or delete it and run again")
     return record
 
