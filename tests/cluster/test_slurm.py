@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from cluster.one_node import CPUS, OneNode, wait_until
-from smoke_project import BIN, QUIET, Project, new_project
+from smoke_project import BIN, Project, new_project
 
 pytestmark = pytest.mark.slurm
 
@@ -30,7 +30,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def command(*arguments: str) -> list[str]:
-    return [str(BIN / "snakemake"), *arguments, "--profile", "slurm", *QUICK, *QUIET]
+    return [str(BIN / "snakemake"), *arguments, "--profile", "slurm", *QUICK]
 
 
 def start(node: OneNode, project: Project, *arguments: str) -> subprocess.Popen[str]:
@@ -49,6 +49,11 @@ def jobs(node: OneNode) -> dict[int, dict[str, str]]:
     lines = node.query("scontrol", "show", "jobs", "--oneliner")
     shown = [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in lines if "JobId=" in line]
     return {int(job["JobId"]): job for job in shown}
+
+
+def mebibytes(size: str) -> float:
+    """Of a size as SLURM prints it: ``4G``, ``4100M``."""
+    return float(size[:-1]) * {"M": 1, "G": 1024}[size[-1]]
 
 
 def newest(node: OneNode, state: str) -> str:
@@ -72,7 +77,7 @@ def test_a_cell_is_made_by_jobs_that_ask_for_what_they_need(one_node: OneNode, p
         ("COMPLETED", "main", "00:20:00")
     }
     assert sorted(job.get("TresPerJob", "none") for job in asked) == ["gres:gpu:1"] * 3 + ["none"] * 2
-    assert all(float(job["MinMemoryNode"].removesuffix("M")) >= 4096 for job in asked)
+    assert all(mebibytes(job["MinMemoryNode"]) >= 4096 for job in asked)
 
 
 def test_a_cancelled_job_is_tried_again(one_node: OneNode, project: Project) -> None:
@@ -108,8 +113,9 @@ def test_a_job_out_of_memory_ends_the_run_and_the_next_one_mends_it(one_node: On
 
 def test_config_may_be_edited_while_jobs_wait(one_node: OneNode, project: Project) -> None:
     blockers = [one_node.query("sbatch", "--wrap", "sleep 600", "-o", "/dev/null") for _ in range(CPUS)]
-    run = start(one_node, project, "results/datasets/fashion16/test.npz", CHECKPOINT)
-    wait_until(lambda: any(job["JobState"] == "PENDING" for job in jobs(one_node).values()), 60)
+    blocked = len(jobs(one_node))
+    run = start(one_node, project, CHECKPOINT)
+    wait_until(lambda: len(jobs(one_node)) > blocked, 60)
     project.edit("config/protocols/smoke.yaml", "epochs: 2", "epochs: 3")
     for (line,) in blockers:
         one_node.query("scancel", line.split()[-1])
