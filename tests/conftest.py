@@ -38,10 +38,10 @@ def installed(program: str) -> bool:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what needs a program that is not installed; with CI_REQUIRE_PROGRAMS=1 that is a failure."""
+    """Skip what needs a program that is not installed; with CI_REQUIRE_PROGRAMS=1 that is a failure, but for SLURM."""
     for marker, programs in PROGRAMS.items():
         absent = [program for program in programs if item.get_closest_marker(marker) and not installed(program)]
-        if absent and os.environ.get("CI_REQUIRE_PROGRAMS") == "1":
+        if absent and marker != "slurm" and os.environ.get("CI_REQUIRE_PROGRAMS") == "1":
             pytest.fail(f"{absent[0]} is not installed, but CI_REQUIRE_PROGRAMS=1 asks for it")
         if absent:
             pytest.skip(f"{absent[0]} is not installed")

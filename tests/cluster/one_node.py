@@ -89,8 +89,9 @@ class OneNode:
 
     def stop(self) -> None:
         """Cancel all jobs and end the daemons."""
-        self.query("scancel", "--user", self._user())
-        wait_until(lambda: not self.query("squeue", "-h"), 20)
+        if (self.folder / "slurmctld.pid").exists():
+            self.query("scancel", "--user", self._user())
+            wait_until(lambda: not self.query("squeue", "-h"), 20)
         for name in ("slurmd", "slurmctld", "munged"):
             pid = self.folder / f"{name}.pid"
             if pid.exists():
