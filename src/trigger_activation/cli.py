@@ -13,6 +13,7 @@ from typing import Any
 from trigger_activation.config import load_config
 from trigger_activation.config.schema import Config
 from trigger_activation.errors import UserError
+from trigger_activation.lock import RunLock
 from trigger_activation.overview import cost_table, orphans, status_table
 from trigger_activation.plan import Artifact, Plan, build_plan
 from trigger_activation.provenance import fingerprints
@@ -134,12 +135,16 @@ def show_status(options: argparse.Namespace) -> int:
 
 
 def collect_garbage(options: argparse.Namespace) -> int:
-    """Print what no plan contains, and delete it on request."""
+    """Print what no plan contains, and delete it on request, unless a run is writing here."""
+    lock = RunLock()
+    if options.delete:
+        lock.acquire()
     found = orphans(_plan())
     for path in found:
         print(path)
         if options.delete:
             Path(path).unlink()
+    lock.release()
     done = "deleted" if options.delete else "found that no experiment asks for"
     print(f"{len(found)} files {done}, {sum(found.values()) / 2**20:.1f} MiB.")
     return 0

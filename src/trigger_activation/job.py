@@ -18,6 +18,7 @@ from trigger_activation.networks._deployed import DeployedNetwork
 from trigger_activation.provenance.environment import Stopwatch, code_state, processor_name
 from trigger_activation.provenance.record import (
     Record,
+    damaged_files,
     file_record,
     hash_file,
     is_json,
@@ -212,9 +213,8 @@ class Job:
     def _verified(self, reference: InputReference) -> Record:
         record = self._planned_record(reference)
         if not is_json(record.path):
-            for name, file in record.files.items():
-                if hash_file(Path(name)) != file.sha256:
-                    raise UserError(f"{name} is damaged (its sha256 is not the recorded one): delete it and run again")
+            for name in damaged_files(record):
+                raise UserError(f"{name} is damaged (its sha256 is not the recorded one): delete it and run again")
         self._read[record.path] = record.sha256
         return record
 

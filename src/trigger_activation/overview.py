@@ -32,14 +32,14 @@ class Totals:
 
 def cost_table(config: Config, plan: Plan, experiment: str) -> str:
     """Jobs, GPU hours, storage and the longest chain, per kind of artifact and per target."""
-    hours, sizes, measured = _costs(config, plan, plan.of_experiment(experiment))
+    everything = plan.of_experiment(experiment)
+    hours, sizes, measured = _costs(config, plan, everything)
 
     def totals(artifacts: Iterable[Artifact], targets: Iterable[str] = ()) -> Totals:
         paths = [artifact.path for artifact in artifacts]
         chain = longest_chain(plan, hours, targets)
         return Totals(len(paths), sum(hours[p] for p in paths), sum(sizes[p] for p in paths), chain)
 
-    everything = plan.of_experiment(experiment)
     kinds = dict.fromkeys(artifact.kind for artifact in everything)
     targets = plan.targets[experiment]
     lines = [

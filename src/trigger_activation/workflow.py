@@ -91,7 +91,7 @@ class Workflow:
         """
 
         def function(wildcards: Any) -> list[str]:
-            return self._needs(pattern.format(**dict(wildcards.items())))
+            return self._needs(_filled(pattern, wildcards))
 
         return function
 
@@ -101,10 +101,10 @@ class Workflow:
         costs = CostModel(self.config)
 
         def resource(estimate: Callable[[Artifact], int]) -> Callable[..., int]:
-            return lambda wildcards, attempt: estimate(self.plan[pattern.format(**dict(wildcards.items()))]) * attempt
+            return lambda wildcards, attempt: estimate(self.plan[_filled(pattern, wildcards)]) * attempt
 
         def gpu(wildcards: Any) -> int:
-            return int(self.plan[pattern.format(**dict(wildcards.items()))].kind in ON_GPU)
+            return int(self.plan[_filled(pattern, wildcards)].kind in ON_GPU)
 
         asked = {"runtime": resource(costs.minutes), "mem_mb": resource(costs.memory_mib), "gpu": gpu}
         return {**asked, **self.cluster.resources}
@@ -212,6 +212,10 @@ class Workflow:
     def verdict(self, path: str) -> Verdict:
         """The verdict on one artifact."""
         return self.freshness.verdict(path)
+
+
+def _filled(pattern: str, wildcards: Any) -> str:
+    return pattern.format(**dict(wildcards.items()))
 
 
 def _switched_on(settings: Mapping[str, Any], name: str) -> bool:

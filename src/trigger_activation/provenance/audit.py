@@ -8,7 +8,7 @@ from pathlib import Path
 from trigger_activation.errors import UserError
 from trigger_activation.plan.artifact import Artifact
 from trigger_activation.provenance.freshness import Freshness, Status
-from trigger_activation.provenance.record import hash_file, read_record
+from trigger_activation.provenance.record import damaged_files, read_record
 
 
 def audit(artifact: Artifact, freshness: Freshness) -> list[str]:
@@ -32,8 +32,8 @@ def _problems(path: str, artifact: Artifact) -> Iterator[str]:
         return
     if path in artifact.by_products and record.recipe != artifact.recipe:
         yield f"{path} was made by another recipe than {artifact.path}: delete it and run again"
-    for name, file in record.files.items():
-        if not Path(name).exists():
-            yield f"{name} is missing: run again, which makes it anew"
-        elif hash_file(Path(name)) != file.sha256:
+    for name in damaged_files(record):
+        if Path(name).exists():
             yield f"{name} is damaged (its sha256 is not the recorded one): delete it and run again"
+        else:
+            yield f"{name} is missing: run again, which makes it anew"

@@ -24,6 +24,17 @@ from trigger_activation.storage.atomic import write_text
 PACKAGE = Path(__file__).parent.parent
 COMMITTED = Path(__file__).with_name("fingerprints.json")
 
+TABLES = (
+    "tables/__init__.py",
+    "tables/accuracy.py",
+    "tables/supplementary.py",
+    "tables/trigger.py",
+    "tables/cost.py",
+    "tables/characteristics.py",
+    "tables/grid.py",
+)
+"""What builds tables, apart from their wording and look."""
+
 SHARED: Mapping[str, tuple[str, ...]] = {
     "dataset": ("storage/arrays.py",),
     "checkpoint": (
@@ -68,13 +79,7 @@ SHARED: Mapping[str, tuple[str, ...]] = {
         "networks/_winograd.py",
     ),
     "table": (
-        "tables/__init__.py",
-        "tables/accuracy.py",
-        "tables/supplementary.py",
-        "tables/trigger.py",
-        "tables/cost.py",
-        "tables/characteristics.py",
-        "tables/grid.py",
+        *TABLES,
         "tables/facts.py",
         "tables/marks.py",
         "evaluation/contrast.py",
@@ -113,15 +118,7 @@ SHARED: Mapping[str, tuple[str, ...]] = {
         "tables/facts.py",
         "tables/grid.py",
     ),
-    "metrics": (
-        "tables/__init__.py",
-        "tables/accuracy.py",
-        "tables/supplementary.py",
-        "tables/trigger.py",
-        "tables/cost.py",
-        "tables/characteristics.py",
-        "tables/grid.py",
-    ),
+    "metrics": TABLES,
     "audit": (
         "published/numbers.py",
         "published/audit.py",

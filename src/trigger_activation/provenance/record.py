@@ -65,6 +65,13 @@ def file_record(path: Path) -> FileRecord:
     return FileRecord(sha256=hash_file(path), size=path.stat().st_size)
 
 
+def damaged_files(record: Record) -> list[str]:
+    """Files of an artifact that are not there or have other bytes than were recorded."""
+    return [
+        name for name, file in record.files.items() if not Path(name).exists() or hash_file(Path(name)) != file.sha256
+    ]
+
+
 def sidecar(path: str | Path) -> Path:
     """Where the record of a binary artifact lies."""
     return Path(f"{path}.prov.json")

@@ -13,7 +13,6 @@ from functools import cache
 from pathlib import Path
 
 from trigger_activation.errors import UserError
-from trigger_activation.provenance.record import sidecar
 
 CLASSES = ("datasets", "checkpoints", "taes", "purified", "predictions")
 """Folders below ``results/`` whose files DVC keeps; each of their folders is tracked on its own."""
@@ -92,10 +91,10 @@ def listed(folder: Path) -> dict[str, str]:
     return {str(folder / entry["path"]): entry["md5"] for entry in entries}
 
 
-def is_published(file: str) -> bool:
-    """Whether a file and its sidecar can be pulled."""
+def published_md5(file: str) -> str | None:
+    """What DVC knows the published bytes of a file by; None if it is not published."""
     place = folder(file)
-    return place is not None and {file, str(sidecar(file))} <= listed(place).keys()
+    return None if place is None else listed(place).get(file)
 
 
 def pull(files: Sequence[str]) -> None:
@@ -119,7 +118,8 @@ def pull(files: Sequence[str]) -> None:
         raise UserError(f"{which} did not arrive: run it again, or ask who published them ({error})") from None
 
 
-def forget_cached(md5: str) -> None:
-    """Remove an object from the local cache, which has been found damaged."""
-    cache_folder = Path(run("cache", "dir").strip())
-    (cache_folder / "files" / "md5" / md5[:2] / md5[2:]).unlink(missing_ok=True)
+def forget_cached(file: str) -> None:
+    """Remove what the local cache holds of a published file, which has been found damaged."""
+    if md5 := published_md5(file):
+        cache_folder = Path(run("cache", "dir").strip())
+        (cache_folder / "files" / "md5" / md5[:2] / md5[2:]).unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trigger_activation.errors import UserError
 from trigger_activation.plan.artifact import Plan
-from trigger_activation.provenance.record import Record, hash_file, read_record, sidecar
+from trigger_activation.provenance.record import Record, damaged_files, read_record, sidecar
 from trigger_activation.sharing import dvc
 
 
@@ -31,9 +31,9 @@ def pull(plan: Plan, target: str) -> None:
     size = sum(file.size for file in files.values())
     print(f"Pulling {len(files)} files, {size / 2**20:.1f} MiB, for {target}.", flush=True)
     dvc.pull(list(files))
-    _mend([name for name, file in files.items() if hash_file(Path(name)) != file.sha256])
-    for name in [name for name, file in files.items() if hash_file(Path(name)) != file.sha256]:
-        Path(name).unlink()
+    _mend([name for record in records for name in damaged_files(record)])
+    for name in (name for record in records for name in damaged_files(record)):
+        Path(name).unlink(missing_ok=True)
         raise UserError(f"what the remote holds of {name} is damaged: let Snakemake make it, or tell who published it")
     print("They are here, with the bytes that were recorded.")
 
@@ -60,16 +60,14 @@ def intact(path: str) -> Record | None:
     """The record of a file that is as it was recorded; None otherwise."""
     try:
         record = read_record(path)
-        if record is None or any(hash_file(Path(name)) != file.sha256 for name, file in record.files.items()):
-            return None
-    except (UserError, OSError):
+    except UserError:
         return None
-    return record
+    return None if record is None or damaged_files(record) else record
 
 
 def _offers(paths: Sequence[str]) -> list[Record]:
     """The records of those of some files that are published."""
-    offered = [path for path in paths if dvc.is_published(path)]
+    offered = [path for path in paths if dvc.published_md5(path) and dvc.published_md5(str(sidecar(path)))]
     for path in offered:
         _make_room(path)
     dvc.pull([str(sidecar(path)) for path in offered if not sidecar(path).exists()])
@@ -83,11 +81,9 @@ def _make_room(path: str) -> None:
             f"{path} is here, made by another recipe than the one planned: move it and its sidecar away to pull the "
             "published one, or let Snakemake make it anew"
         )
-    folder = dvc.folder(path)
-    assert folder is not None  # It is published.
     for file in (path, str(sidecar(path))):
-        if Path(file).exists() and md5(file) != dvc.listed(folder)[file]:
-            Path(file).unlink()
+        if Path(file).exists() and md5(file) != dvc.published_md5(file):
+            Path(file).unlink(missing_ok=True)
 
 
 def md5(file: str) -> str:
@@ -99,8 +95,6 @@ def md5(file: str) -> str:
 def _mend(damaged: Sequence[str]) -> None:
     """Pull again, past the local cache, which delivers damaged objects without a word."""
     for file in damaged:
-        folder = dvc.folder(file)
-        assert folder is not None  # It has been pulled.
-        dvc.forget_cached(dvc.listed(folder)[file])
-        Path(file).unlink()
+        dvc.forget_cached(file)
+        Path(file).unlink(missing_ok=True)
     dvc.pull(damaged)
