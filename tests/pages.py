@@ -19,7 +19,7 @@ from trigger_activation.plan import Artifact, Plan
 from trigger_activation.provenance.record import Record, write_json_artifact
 from trigger_activation.seeds import numpy_generator
 from trigger_activation.spec import read_spec, write_spec
-from trigger_activation.stages import STAGES
+from trigger_activation.stages import load_stage
 
 TITLE = "Gallery & <script>alert(1)</script>"
 SECONDS = {"none": 36000.0, "jpeg_q50": 360.0, "at": 7200.0}
@@ -68,7 +68,7 @@ def gallery(folder: Path) -> tuple[Plan, Path]:
 def make(plan: Plan, path: str) -> None:
     """Run one stage here."""
     artifact = plan[path]
-    STAGES[artifact.kind](Job(read_spec(write_spec(plan, artifact), artifact.recipe)))
+    load_stage(artifact.kind)(Job(read_spec(write_spec(plan, artifact), artifact.recipe)))
 
 
 def invent(artifact: Artifact) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from trigger_activation.job import Job
 from trigger_activation.plan import Plan
 from trigger_activation.spec import read_spec, write_spec
-from trigger_activation.stages import STAGES
+from trigger_activation.stages import load_stage
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -97,7 +97,7 @@ def make(plan: Plan, path: str) -> None:
     """Run one stage in this process."""
     artifact = plan[path]
     spec = read_spec(write_spec(plan, artifact), artifact.recipe)
-    STAGES[artifact.kind](Job(spec))
+    load_stage(artifact.kind)(Job(spec))
 
 
 def new_project(folder: Path) -> Project:

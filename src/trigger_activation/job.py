@@ -1,20 +1,22 @@
-"""What a stage works with: its spec, its verified inputs, its random streams, and the way it publishes results."""
+"""What a stage works with: its spec, its verified inputs, its random streams, and the way it publishes results.
+
+Stages that only render do not need torch, and should not wait for it: what does is imported on first use.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from trigger_activation import seeds
 from trigger_activation.datasets import ImageStream
 from trigger_activation.errors import UserError
-from trigger_activation.networks._deployed import DeployedNetwork
+from trigger_activation.lazy import torch
 from trigger_activation.provenance.environment import Stopwatch, code_state, processor_name
 from trigger_activation.provenance.record import (
     Record,
@@ -31,9 +33,12 @@ from trigger_activation.provenance.record import (
 from trigger_activation.spec import InputReference, Spec
 from trigger_activation.storage.arrays import load_arrays, map_array, save_arrays
 from trigger_activation.storage.atomic import write_text
-from trigger_activation.storage.checkpoints import load_checkpoint, load_helper
 from trigger_activation.storage.scratch import Scratch
-from trigger_activation.training.data import middle
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from trigger_activation.networks._deployed import DeployedNetwork
 
 IN_GIT = ("paper_tables/", "results/cells/")
 """Artifacts that git tracks; their records hold nothing that differs between machines."""
@@ -47,10 +52,15 @@ class Job:
     def __init__(self, spec: Spec, device: torch.device | None = None) -> None:
         self.spec = spec
         self.parameters: Mapping[str, Any] = spec.parameters
-        self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = device
         self._read: dict[str, str] = {}
         self._stopwatch = Stopwatch()
-        self.scratch = Scratch(spec.recipe, self._read, self.device, self._stopwatch)
+        self.scratch = Scratch(spec.recipe, self._read, lambda: self.device, self._stopwatch)
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where the stage computes: the device it was given, or the GPU if there is one."""
+        return self._device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     @property
     def device_name(self) -> str:
@@ -110,6 +120,8 @@ class Job:
             count: the first so many; all of them unless given.
             margin: with what is stored around the part that networks see, if anything is.
         """
+        from trigger_activation.training.data import middle
+
         (record,) = self.records(role)
         images = self.images(record, count)
         labels = load_arrays(Path(record.path), ("labels",))["labels"]
@@ -118,6 +130,8 @@ class Job:
 
     def networks(self, role: str) -> list[DeployedNetwork]:
         """The deployed networks of a role."""
+        from trigger_activation.storage.checkpoints import load_checkpoint
+
         return [
             load_checkpoint(Path(record.path), self.device, record.parameters["network"])
             for record in self.records(role)
@@ -125,6 +139,8 @@ class Job:
 
     def helper(self) -> nn.Module | None:
         """The helper network that the job consults, if it does."""
+        from trigger_activation.storage.checkpoints import load_helper
+
         if "helper" not in self.spec.inputs:
             return None
         (record,) = self.records("helper")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
-import torch
+
+from trigger_activation.lazy import torch
 
 
 def derive_seed(path: str, stream: str) -> int:

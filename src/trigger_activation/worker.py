@@ -1,7 +1,7 @@
-"""Warm workers: processes that import torch once and then run many jobs.
+"""Warm workers: processes that import a stage's libraries once and then run many jobs.
 
-Snakemake's ``run:`` bodies hand their job to a process pool. Its workers import the stages in their initializer,
-write each job's output to the job's log, and end when the Snakemake process ends, however it does.
+Snakemake's ``run:`` bodies hand their job to a process pool. Its workers write each job's output to the job's log,
+and end when the Snakemake process ends, however it does.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from loky import get_reusable_executor
 from loky.process_executor import TerminatedWorkerError
 
 from trigger_activation.errors import UserError
+from trigger_activation.lazy import torch
 from trigger_activation.plan.artifact import Artifact, Plan
 from trigger_activation.spec import read_spec, write_spec
 from trigger_activation.storage.atomic import DISK_IS_FULL, writing_to
@@ -75,11 +76,8 @@ def _submit(workers: int, function: Callable[..., Any], arguments: Sequence[Any]
 
 
 def _start(parent: int) -> None:
-    """Initializer of a worker: watch the parent, import everything that stages need."""
+    """Initializer of a worker: watch the parent."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    import torchvision  # noqa: F401
-
-    import trigger_activation.stages  # noqa: F401
 
 
 def _end_with(parent: int) -> None:
@@ -90,22 +88,22 @@ def _end_with(parent: int) -> None:
 
 def _perform(spec_path: str, recipe: str, log: str) -> None:
     """Run one job in this process; an error is written to the log and passed on."""
-    import torch
-
     from trigger_activation.devices import leased_device
     from trigger_activation.job import Job
     from trigger_activation.plan.costs import ON_GPU
-    from trigger_activation.stages import STAGES
+    from trigger_activation.stages import load_stage
 
     with _output_to(Path(log)):
         spec = read_spec(Path(spec_path), recipe)
-        torch.set_num_threads(spec.parameters.get("threads", 1))
+        make = load_stage(spec.kind)
+        if not spec.path.startswith("paper_tables/"):  # What is rendered does without torch, and need not wait for it.
+            torch.set_num_threads(spec.parameters.get("threads", 1))
         try:
             if spec.kind in ON_GPU:
                 with leased_device() as device:
-                    STAGES[spec.kind](Job(spec, device))
+                    make(Job(spec, device))
             else:
-                STAGES[spec.kind](Job(spec))
+                make(Job(spec))
         except Exception as error:
             raise _explained(error, spec.path) from None
 

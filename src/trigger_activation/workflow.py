@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -191,6 +192,7 @@ class Workflow:
         """After the last job: stop the workers, give back the lock, say where the results are."""
         from trigger_activation.worker import stop_workers
 
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Nothing is left to interrupt but the tidying up.
         stop_workers()
         self._lock.release()
         if success:

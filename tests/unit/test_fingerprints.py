@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from trigger_activation.provenance import fingerprints
-from trigger_activation.stages import STAGES
+from trigger_activation.stages import MODULES
 
 
 def test_changed_code_has_a_changed_version() -> None:
@@ -17,7 +17,7 @@ def test_changed_code_has_a_changed_version() -> None:
 
 
 def test_every_stage_has_a_fingerprint() -> None:
-    assert set(STAGES) <= set(fingerprints.SHARED)
+    assert set(MODULES) <= set(fingerprints.SHARED)
 
 
 def test_comments_docstrings_and_layout_do_not_count() -> None:

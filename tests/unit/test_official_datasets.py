@@ -30,7 +30,7 @@ from trigger_activation.job import Job
 from trigger_activation.parameters import EXTERNAL
 from trigger_activation.plan import Plan
 from trigger_activation.spec import read_spec, write_spec
-from trigger_activation.stages import STAGES
+from trigger_activation.stages import load_stage
 from trigger_activation.workflow import obstacle
 
 CIFAR10, CIFAR100 = "cifar-10-python.tar.gz", "cifar-100-python.tar.gz"
@@ -336,7 +336,7 @@ class TestStage:
     ) -> None:
         write_photos({f"n{number:08}": ["a"] for number in range(1855672 - 99, 1855672 + 1)})
         plan = project.plan()
-        STAGES["dataset"](job_of(plan, self.TRAIN))
+        load_stage("dataset")(job_of(plan, self.TRAIN))
         expected = stacked(DATASETS["imagenet_subset"]().load("train"))
         job = job_of(plan, self.CHECKPOINT)
         in_memory = job.labelled("train", margin=True)
@@ -355,7 +355,7 @@ class TestStage:
         write_photos({f"n{number:08}": ["a"] for number in range(1855672 - 99, 1855672 + 1)})
         project.replace("datasets/official.yaml", "side: 224}", "side: 200}")
         with pytest.raises(UserError, match=r"images of \(200, 200, 3\) .* declares \(224, 224, 3\)"):
-            STAGES["dataset"](job_of(project.plan(), self.TRAIN.replace("train", "test")))
+            load_stage("dataset")(job_of(project.plan(), self.TRAIN.replace("train", "test")))
 
     def test_what_the_user_must_supply_is_known_before_the_first_job(self, project: Project) -> None:
         plan = project.plan()

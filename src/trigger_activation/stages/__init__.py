@@ -2,47 +2,41 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
+from typing import cast
 
 from trigger_activation.job import Job
-from trigger_activation.stages.attacks import make_purified, make_tae
-from trigger_activation.stages.cells import make_cell
-from trigger_activation.stages.datasets import make_dataset
-from trigger_activation.stages.measurements import make_cost, make_whitebox
-from trigger_activation.stages.reports import (
-    make_audit,
-    make_comparison,
-    make_figure,
-    make_metrics,
-    make_page,
-    make_pdf,
-    make_run,
-    make_table,
-)
-from trigger_activation.stages.studies import make_concept, make_flip, make_theory, make_trigger
-from trigger_activation.stages.training import make_checkpoint, make_helper, make_imported
 
-STAGES: Mapping[str, Callable[[Job], None]] = {
-    "dataset": make_dataset,
-    "checkpoint": make_checkpoint,
-    "imported": make_imported,
-    "helper": make_helper,
-    "tae": make_tae,
-    "purified": make_purified,
-    "cell": make_cell,
-    "trigger": make_trigger,
-    "flip": make_flip,
-    "concept": make_concept,
-    "theory": make_theory,
-    "whitebox": make_whitebox,
-    "cost": make_cost,
-    "table": make_table,
-    "figure": make_figure,
-    "comparison": make_comparison,
-    "audit": make_audit,
-    "metrics": make_metrics,
-    "run": make_run,
-    "page": make_page,
-    "pdf": make_pdf,
+Stage = Callable[[Job], None]
+
+MODULES: Mapping[str, str] = {
+    "dataset": "datasets",
+    "checkpoint": "training",
+    "imported": "training",
+    "helper": "training",
+    "tae": "attacks",
+    "purified": "attacks",
+    "cell": "cells",
+    "trigger": "studies",
+    "flip": "studies",
+    "concept": "studies",
+    "theory": "studies",
+    "whitebox": "measurements",
+    "cost": "measurements",
+    "table": "tables",
+    "figure": "reports",
+    "comparison": "reports",
+    "audit": "reports",
+    "metrics": "reports",
+    "run": "reports",
+    "page": "reports",
+    "pdf": "reports",
 }
-"""Kind of artifact -> the function that makes it."""
+"""Kind of artifact -> the module whose function ``make_KIND`` makes it."""
+
+
+def load_stage(kind: str) -> Stage:
+    """The function that makes artifacts of a kind; imported now, since what one needs would keep others waiting."""
+    module = importlib.import_module(f"{__name__}.{MODULES[kind]}")
+    return cast(Stage, getattr(module, f"make_{kind}"))

@@ -1,4 +1,4 @@
-"""What readers see: tables, figures, comparisons."""
+"""What readers see beside the tables: figures, comparisons, the page, the document."""
 
 from __future__ import annotations
 
@@ -22,17 +22,8 @@ from trigger_activation.published.comparison import Comparison, compare
 from trigger_activation.published.numbers import parse
 from trigger_activation.published.render import render_audit, render_comparison
 from trigger_activation.storage.atomic import replacing, write_text
-from trigger_activation.tables import build, render
+from trigger_activation.tables import build
 from trigger_activation.tables.grid import as_values
-
-
-def make_table(job: Job) -> None:
-    """Render a table as LaTeX, CSV and Markdown."""
-    cells: list[dict[str, Any] | None] = list(job.cells())
-    for position in job.parameters.get("missing", ()):
-        cells.insert(position, None)
-    rendered = render(job.parameters, cells)
-    job.publish_texts({Path(path).name: rendered[Path(path).suffix] for path in job.files})
 
 
 def make_comparison(job: Job) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
-import torch
-
 from trigger_activation.errors import UserError
+from trigger_activation.lazy import torch
 from trigger_activation.provenance.environment import Stopwatch
 from trigger_activation.storage.atomic import replacing
 
@@ -27,7 +26,9 @@ class Scratch:
     them; reading it executes nothing.
     """
 
-    def __init__(self, recipe: str, inputs: Mapping[str, str], device: torch.device, stopwatch: Stopwatch) -> None:
+    def __init__(
+        self, recipe: str, inputs: Mapping[str, str], device: Callable[[], torch.device], stopwatch: Stopwatch
+    ) -> None:
         """The job's recipe, the sha256 of each input that it has read, now or later, its device and its stopwatch."""
         self._file = FOLDER / recipe / "state.pt"
         self._recipe = recipe
@@ -80,7 +81,7 @@ class Scratch:
         return {
             "recipe": self._recipe,
             "set of inputs": dict(self._inputs),
-            "kind of device": self._device.type,
+            "kind of device": self._device().type,
             "version of PyTorch": str(torch.__version__),
         }
 
