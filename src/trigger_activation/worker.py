@@ -20,6 +20,7 @@ from typing import Any
 
 from loky import get_reusable_executor
 from loky.process_executor import TerminatedWorkerError
+from tqdm import tqdm
 
 from trigger_activation.errors import UserError
 from trigger_activation.lazy import torch
@@ -78,6 +79,9 @@ def _submit(workers: int, function: Callable[..., Any], arguments: Sequence[Any]
 def _start(parent: int) -> None:
     """Initializer of a worker: watch the parent."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    # Bars of different workers go to different logs. The lock that tqdm would share between processes outlives a
+    # worker that is killed, about which Python then complains on the terminal.
+    tqdm.set_lock(threading.RLock())
 
 
 def _end_with(parent: int) -> None:

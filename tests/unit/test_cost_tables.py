@@ -10,6 +10,7 @@ from projects import shipped_config
 from trigger_activation.config.loader import validate
 from trigger_activation.config.schema import CharacteristicsTable
 from trigger_activation.errors import UserError
+from trigger_activation.sanity import SanityLimits
 from trigger_activation.tables import render
 from trigger_activation.tables.characteristics import verdict
 from trigger_activation.tables.grid import significant
@@ -22,6 +23,7 @@ PROTOCOL = {
     "steps": 20,
     "images": 1000,
     "epochs": 5,
+    "sanity": SanityLimits().model_dump(),
 }
 
 

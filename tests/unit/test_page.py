@@ -242,14 +242,22 @@ CONTENT = {
 
 class TestDetails:
     def test_the_matrix_is_the_mean_over_seeds(self) -> None:
-        _, matrix, first, second = sheets("cell", CONTENT, LABELS)
+        _, matrix, first, second = sheets("cell", CONTENT, LABELS, {})
         assert matrix.columns == ["VGG", "ResNet"]
         assert matrix.rows == [("VGG", [{"same": "15.00"}, "30.00"]), ("ResNet", ["45.00", {"same": "60.00"}])]
         assert first.rows[1] == ("ResNet", ["30.00", {"same": "40.00"}])
         assert second.rows[0] == ("VGG", [{"same": "20.00"}, "40.00"])
 
+    def test_what_was_observed_stands_beside_its_limit(self) -> None:
+        content = {**CONTENT, "evidence": {"white_box": [14.25, 3.0], "budget": [100.0]}}
+        checks = sheets("cell", content, LABELS, {"white_box": 10.0, "budget": 100.0})[-1]
+        assert checks.rows == [
+            ("white box", ["14.25", "10", "failed"]),
+            ("budget", ["100.00", "100", "passed"]),
+        ]
+
     def test_both_means_stand_side_by_side_with_their_uncertainty(self) -> None:
-        means = sheets("cell", CONTENT, LABELS)[0]
+        means = sheets("cell", CONTENT, LABELS, {})[0]
         assert means.columns == ["All pairs", "Off diagonal"]
         assert means.rows == [
             ("Mean", ["37.50", "37.50"]),
@@ -262,17 +270,17 @@ class TestDetails:
     def test_one_seed_has_one_matrix_and_no_deviation(self) -> None:
         means = {"all": {**CONTENT["means"]["all"], "per_seed": [25], "standard_deviation": None}}  # type: ignore[index]
         content = {**CONTENT, "seeds": [0], "correct": CONTENT["correct"][:1], "means": means}  # type: ignore[index]
-        printed, matrix = sheets("cell", content, LABELS)
+        printed, matrix = sheets("cell", content, LABELS, {})
         assert [label for label, _ in printed.rows] == ["Mean", "95 % over images"]
         assert matrix.caption == "Seed 0"
 
     def test_clean_cells_have_one_column(self) -> None:
         clean = {**CONTENT, "surrogates": [], "correct": [[[100], [150]], [[110], [170]]]}
-        matrix = sheets("cell", clean, LABELS)[1]
+        matrix = sheets("cell", clean, LABELS, {})[1]
         assert (matrix.columns, matrix.rows) == (["Clean images"], [("VGG", ["52.50"]), ("ResNet", ["80.00"])])
 
     def test_a_measurement_of_an_unknown_kind_shows_its_values(self) -> None:
-        (sheet,) = sheets("other", {"robust_accuracy": 1.5, "networks": {"a": 1}, "network": "vgg-s"}, LABELS)
+        (sheet,) = sheets("other", {"robust_accuracy": 1.5, "networks": {"a": 1}, "network": "vgg-s"}, LABELS, {})
         assert sheet.rows == [("robust accuracy", ["1.5"]), ("network", ["VGG"])]
 
     def test_parameters_become_lines(self) -> None:

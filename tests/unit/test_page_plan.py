@@ -17,7 +17,7 @@ from trigger_activation.provenance.freshness import Freshness, Verdict
 from trigger_activation.provenance.record import Record, write_json_artifact
 from trigger_activation.provenance.run import summarise
 from trigger_activation.spec import read_spec, write_spec
-from trigger_activation.stages import make_run
+from trigger_activation.stages.reports import make_run
 from trigger_activation.workflow import Workflow
 
 PAGE, RUN = "paper_tables/small/index.html", "paper_tables/small/run.json"

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from trigger_activation.figures import draw
+from trigger_activation.sanity import SanityLimits
 from trigger_activation.tables import render
 from trigger_activation.tables.accuracy import interval
 from trigger_activation.tables.grid import escape_latex, escape_markdown
@@ -31,6 +32,7 @@ PROTOCOL: dict[str, Any] = {
     "steps": 20,
     "images": 1000,
     "epochs": 5,
+    "sanity": SanityLimits().model_dump(),
 }
 
 

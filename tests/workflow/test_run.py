@@ -62,13 +62,45 @@ def test_cells_hold_counts_that_give_their_means(finished: Project) -> None:
         assert cell["means"]["all"]["mean"] == pytest.approx(expected, abs=1e-5)
 
 
+def test_cells_observe_what_sanity_checks_ask(finished: Project) -> None:
+    """Recomputed from records, predictions and networks."""
+    results = finished.folder / "results"
+    labels = load_arrays(results / "datasets/fashion16/test.npz", ("labels",))["labels"][:100]
+
+    def observed(cell: str) -> dict[str, list[float]]:
+        evidence: dict[str, list[float]] = json.loads((results / f"cells/smoke/{cell}.json").read_text())["content"][
+            "evidence"
+        ]
+        return evidence
+
+    def predicted(cell: str) -> NDArray[np.uint16]:
+        return load_arrays(results / f"predictions/smoke/{cell}.npz", ("classes",))["classes"]
+
+    own = predicted("standard/pgd/none")[0]
+    diagonal = [100 * float((own[k, k] == labels).mean()) for k in range(2)]
+    assert observed("standard/pgd/none") == {"budget": [100, 100], "white_box": diagonal}
+    assert observed("standard/pgd/fixed_64")["white_box"] == []
+
+    logs = [
+        json.loads((results / f"checkpoints/smoke/{network}__fixed_64/seed{seed}.safetensors.prov.json").read_text())
+        for seed in (0, 1)
+        for network in ("vgg-s", "resnet18-xs")
+    ]
+    clean = observed("clean/clean/fixed_64")
+    measured = 100 * (predicted("clean/clean/fixed_64")[:, :, 0] == labels).mean(axis=-1).ravel()
+    logged = [log["checks"]["training_accuracy"] for log in logs]
+    assert clean["training_log"] == pytest.approx(np.abs(measured - logged))
+    assert len(clean["without_trigger"]) == 4
+    assert observed("clean/clean/none")["without_trigger"] == []
+
+
 @pytest.mark.parametrize("paradigm", ["standard", "fixed_64"])
 def test_white_box_attacks_only_take_from_accuracy(finished: Project, paradigm: str) -> None:
     path = finished.folder / f"results/cells/smoke/measured/whitebox/{paradigm}.json"
     measured = json.loads(path.read_text())["content"]
     correct, means = measured["correct"], measured["means"]
     ((*clean,),) = correct["clean"]  # one seed, although fixed_64 has two
-    for attack in ("clean", "pgd", "autoattack"):
+    for attack in ("clean", "pgd", "single_step", "autoattack"):
         ((*left,),) = correct[attack]
         assert all(count <= most for count, most in zip(left, clean, strict=True))
         assert means[attack]["mean"] == pytest.approx(100 * sum(left) / len(left) / measured["images"], abs=1e-5)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import AfterValidator, Field, JsonValue, PositiveInt, PrivateAttr, model_validator
 
 from trigger_activation.parameters import ExternalFile, PixelFraction, Sha256, StrictModel
+from trigger_activation.sanity import SanityLimits
 from trigger_activation.training.settings import TrainingSettings
 
 SLUG = r"[a-z0-9-]+(?:_[a-z0-9-]+)*(?:\.[0-9]+)?"
@@ -237,6 +238,8 @@ class Protocol(StrictModel):
     flip: FlipSettings | None = None
     cost: CostSettings | None = None
     white_box: WhiteBoxSettings | None = None
+    sanity: SanityLimits = SanityLimits()
+    """Cells beyond these limits are marked in tables."""
     roles: dict[Name, str] = {}
     """Names that tables and attacks use for a paradigm, preprocessing or helper network of this protocol."""
     overrides: Overrides = Overrides()

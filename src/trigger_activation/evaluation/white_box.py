@@ -41,7 +41,8 @@ def robustness(
 
     Args:
         victim: maps [0, 1] images to logits, its trigger included; left in the state it came in.
-        attack: run as ``pgd``; its eps is AutoAttack's too.
+        attack: PGD, run as ``pgd``, and as ``single_step`` with one step of its eps from the image, which is FGSM; its
+            eps is AutoAttack's too.
         images: uint8 (N, H, W, 3).
         labels: (N,).
         batch_size: of attacks and predictions.
@@ -55,10 +56,13 @@ def robustness(
     with frozen(victim):
         clean = predict(victim, images, batch_size) == labels
     pgd = _withstands(victim, attack, images, labels, batch_size, generator)
+    fgsm = attack.model_copy(update={"steps": 1, "step_size": attack.eps, "random_start": False})
+    single_step = _withstands(victim, fgsm, images, labels, batch_size, generator)
     with frozen(victim), _seeded_by(generator) as seed:
         ensemble = _autoattack(victim, float(attack.eps), iterations, queries, seed, images.device)
         autoattack = _withstands_autoattack(ensemble, images, labels, batch_size)
-    return {"clean": clean, "pgd": clean & pgd, "autoattack": clean & autoattack}
+    withstood = {"pgd": pgd, "single_step": single_step, "autoattack": autoattack}
+    return {"clean": clean, **{name: clean & correct for name, correct in withstood.items()}}
 
 
 def _withstands(

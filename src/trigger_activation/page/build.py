@@ -163,6 +163,12 @@ def build(
     layouts = [table["layout"] for table in parameters["tables"]]
     protocols = _protocols(layouts)
     labels = {name: label for protocol in protocols for name, label in protocol["networks"].items()}
+    limits = {
+        path: table["layout"]["protocol"]["sanity"]
+        for table in parameters["tables"]
+        if "protocol" in table["layout"]
+        for path in table["cells"]
+    }
     shown = dict.fromkeys(e.source for t in tables for row in t.grid.rows for e in row.entries if e.source)
     return Page(
         experiment=parameters["experiment"],
@@ -175,7 +181,7 @@ def build(
         left_out=parameters["left_out"],
         run=run[0] if run else None,
         run_is_current=run is not None and run[1],
-        cells=[_detail(cells[path], parameters["behind"][path], labels) for path in shown],
+        cells=[_detail(cells[path], parameters["behind"][path], labels, limits.get(path, {})) for path in shown],
         settings=[(title, flattened(values)) for title, values in parameters["settings"]],
     )
 
@@ -194,12 +200,14 @@ def _grid(layout: Mapping[str, Any], paths: Sequence[str], cells: Mapping[str, C
     return build_table(layout, [{"path": path, **cells[path].content} for path in paths])
 
 
-def _detail(cell: Cell, behind: Sequence[int], labels: Mapping[str, str]) -> dict[str, Any]:
+def _detail(
+    cell: Cell, behind: Sequence[int], labels: Mapping[str, str], limits: Mapping[str, float]
+) -> dict[str, Any]:
     record = cell.record
     return {
         "path": record.path,
         "recipe": record.recipe,
-        "sheets": [asdict(sheet) for sheet in sheets(record.kind, cell.content, labels)],
+        "sheets": [asdict(sheet) for sheet in sheets(record.kind, cell.content, labels, limits)],
         "own": flattened({**record.parameters, "versions": record.versions}),
         "behind": behind,
     }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
+from trigger_activation.sanity import failures
 from trigger_activation.tables.accuracy import interval
 from trigger_activation.tables.trigger import SCALE
 
@@ -30,9 +31,22 @@ class Sheet:
     """Whether numbers are shaded by their share of 100."""
 
 
-def sheets(kind: str, content: Mapping[str, Any], labels: Labels) -> list[Sheet]:
-    """What was measured in a cell of some kind."""
-    return KINDS.get(kind, _single_values)(content, labels)
+def sheets(kind: str, content: Mapping[str, Any], labels: Labels, limits: Mapping[str, float]) -> list[Sheet]:
+    """What was measured in a cell of some kind, and how it stands with the limits of sanity checks."""
+    return [*KINDS.get(kind, _single_values)(content, labels), *_sanity(content, limits)]
+
+
+def _sanity(content: Mapping[str, Any], limits: Mapping[str, float]) -> list[Sheet]:
+    """The checks that a cell tells something about."""
+    worst = {check: max(values) for check, values in content.get("evidence", {}).items() if values}
+    if not worst:
+        return []
+    failed = failures(content, limits)
+    rows = [
+        (check.replace("_", " "), [f"{value:.2f}", f"{limits[check]:g}", "failed" if check in failed else "passed"])
+        for check, value in worst.items()
+    ]
+    return [Sheet("Sanity checks", "Check", ["Worst observed", "Limit", "Verdict"], rows)]
 
 
 def _accuracy(content: Mapping[str, Any], labels: Labels) -> list[Sheet]:

@@ -19,21 +19,21 @@ STAGE_VERSIONS = {
     "imported": 1,
     "helper": 1,
     "tae": 1,
-    "purified": 1,
-    "cell": 2,
+    "purified": 2,
+    "cell": 3,
     "trigger": 1,
     "flip": 1,
     "concept": 1,
     "theory": 1,
     "cost": 2,
-    "whitebox": 1,
-    "table": 2,
+    "whitebox": 2,
+    "table": 3,
     "figure": 1,
     "comparison": 1,
     "audit": 1,
     "metrics": 1,
     "run": 1,
-    "page": 1,
+    "page": 2,
     "pdf": 1,
 }
 """Raised when a stage's shared code computes something else (see tests/unit/test_fingerprints.py)."""
@@ -285,6 +285,7 @@ class ProtocolArtifacts:
             "steps": self.protocol.attack.steps,
             "images": self.protocol.evaluation.images,
             "epochs": self.protocol.training.epochs,
+            "sanity": self.protocol.sanity.model_dump(),
         }
 
     def _is_stored(self, preprocessing: str) -> bool:

@@ -18,6 +18,8 @@ class Preprocessing(ConsultsHelper):
 
     stored: ClassVar[bool] = False
     """Whether it is so expensive that each image set is preprocessed once, as a target that all victims share."""
+    random: ClassVar[bool] = False
+    """Whether it draws from the seeds."""
 
     @abstractmethod
     def apply(self, images: Tensor, seeds: Sequence[int]) -> Tensor:

@@ -20,6 +20,7 @@ class DiffPure(Purifier):
     """DiffPure (Nie et al. 2022): noise an image up to time t*, then let a diffusion model denoise it."""
 
     helper_role: ClassVar[str | None] = "diffusion"
+    random: ClassVar[bool] = True
 
     sampler: Literal["sde", "ddpm"] = "sde"
     """How to denoise: the reverse SDE, or the steps of the discrete process."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -27,6 +27,8 @@ class Place(NamedTuple):
 @PREPROCESSING.register("resize_pad", version=1)
 class ResizePad(Preprocessing):
     """Enlarge at random and pad with zeros (Xie et al. 2018), one draw for each image."""
+
+    random: ClassVar[bool] = True
 
     scale: Annotated[float, Field(ge=1)]
     """Side of the padded canvas over the side of the image."""

@@ -80,6 +80,7 @@ SHARED: Mapping[str, tuple[str, ...]] = {
     ),
     "table": (
         *TABLES,
+        "sanity.py",
         "tables/facts.py",
         "tables/marks.py",
         "evaluation/contrast.py",

@@ -31,14 +31,19 @@ def to_bytes(images: torch.Tensor) -> torch.Tensor:
     return (images * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
-def check_budget(adversarial: torch.Tensor, clean: torch.Tensor, attack: Attack, path: str) -> None:
-    """Raise a ``UserError`` unless the stored bytes keep the budget."""
+def check_budget(adversarial: torch.Tensor, clean: torch.Tensor, attack: Attack, path: str) -> float:
+    """The largest change of the stored bytes in percent of the budget.
+
+    Raises:
+        UserError: it is above 100 though the attack keeps its budget.
+    """
     largest = largest_change(adversarial, clean)
     if attack.keeps_budget and largest > attack.eps * 255:
         raise UserError(
             f"{path} changes a pixel by {largest}/255, more than its budget of {float(attack.eps * 255):g}/255: "
             "delete it and run again"
         )
+    return 100 * largest / float(attack.eps * 255)
 
 
 def largest_change(adversarial: torch.Tensor, clean: torch.Tensor) -> int:

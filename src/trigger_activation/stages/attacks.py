@@ -15,6 +15,7 @@ from trigger_activation.evaluation.loss import loss_and_accuracy
 from trigger_activation.job import Job
 from trigger_activation.networks._deployed import DeployedNetwork
 from trigger_activation.preprocessing import PREPROCESSING
+from trigger_activation.stages._evidence import same_twice
 from trigger_activation.stages._shared import check_budget, equipped, largest_change, to_bytes
 from trigger_activation.training.data import to_float
 
@@ -74,6 +75,7 @@ def make_purified(job: Job) -> None:
     with torch.no_grad(), counting_passes(purifier.helper, gradients=False) as passed:
         result, seconds = _batch_by_batch(job, purified, passed)
     checks = {
+        **({"same_twice": same_twice(purifier, images, job.spec.path)} if purifier.random else {}),
         "network_passes": sum(passed) / count,
         "images_per_second": round(count / seconds, 3),
         "mean_change": float((result.float() - images.cpu().float()).abs().mean()),

@@ -11,9 +11,11 @@ from tqdm import tqdm
 
 from trigger_activation import seeds
 from trigger_activation.attacks import ATTACKS
+from trigger_activation.config.schema import CLEAN
 from trigger_activation.evaluation import accuracy
 from trigger_activation.job import Job
 from trigger_activation.preprocessing import PREPROCESSING
+from trigger_activation.stages._evidence import of_clean_images, of_taes
 from trigger_activation.stages._shared import bootstrap_weights, check_budget
 from trigger_activation.training.data import to_float
 
@@ -23,17 +25,23 @@ def make_cell(job: Job) -> None:
     given = job.parameters
     test, labels = job.labelled("test", given["images"])
     victims = job.networks("victims")
-    predicted = []
-    for record in tqdm(job.records("images"), desc="image sets"):
+    records = job.records("images")
+    predicted, budget = [], []
+    for record in tqdm(records, desc="image sets"):
         images = job.images(record, given["images"])
         if record.kind == "tae":
-            check_budget(images, test, ATTACKS.instance(record.parameters["attack"]), record.path)
+            budget.append(check_budget(images, test, ATTACKS.instance(record.parameters["attack"]), record.path))
         predicted.append(accuracy.predict_each(victims, _as_victims_see(images, record.path, job)))
     # (S, seeds x T, N) -> (seeds, T, S, N)
     classes = torch.stack(predicted).cpu().numpy()
     classes = classes.reshape(len(predicted), len(given["seeds"]), -1, len(labels)).transpose(1, 2, 0, 3)
+    correct = classes == labels.cpu().numpy()
+    if given["attack"] == CLEAN:
+        evidence = of_clean_images(job, records[0], victims, test, correct)
+    else:
+        evidence = of_taes(job, records, budget, correct)
     job.publish_by_product({"classes": classes.astype(np.uint16)})
-    job.publish_json(_cell_content(job, classes == labels.cpu().numpy()))
+    job.publish_json({**_cell_content(job, correct), "evidence": evidence})
 
 
 def _as_victims_see(images: torch.Tensor, path: str, job: Job) -> Iterator[torch.Tensor]:

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from trigger_activation import seeds
 from trigger_activation.attacks import ATTACKS
+from trigger_activation.config.schema import STANDARD
 from trigger_activation.evaluation import accuracy, white_box
 from trigger_activation.evaluation.timing import time_batches
 from trigger_activation.job import Job
@@ -35,6 +36,10 @@ def make_whitebox(job: Job) -> None:
     shape = len(given["seeds"]), len(given["networks"]), 1, len(labels)
     correct = {name: torch.stack([r[name] for r in robust]).reshape(shape).cpu().numpy() for name in robust[0]}
     weights, every = bootstrap_weights(job, len(labels)), accuracy.all_pairs(*shape[1:3])
+    accuracies = {name: 100 * hits.mean(axis=-1).ravel() for name, hits in correct.items()}
+    evidence = {"single_step": accuracies["pgd"] - accuracies["single_step"]}
+    if given["paradigm"] == STANDARD:
+        evidence["white_box"] = accuracies["pgd"]
     content = {"paradigm": given["paradigm"], "victims": given["networks"], "seeds": given["seeds"]}
     job.publish_json(
         {
@@ -42,6 +47,7 @@ def make_whitebox(job: Job) -> None:
             "images": len(labels),
             "correct": {name: hits.sum(axis=(2, 3)).tolist() for name, hits in correct.items()},
             "means": {name: accuracy.pair_mean(hits, every, weights).rounded() for name, hits in correct.items()},
+            "evidence": {check: values.round(6).tolist() for check, values in evidence.items()},
         }
     )
 

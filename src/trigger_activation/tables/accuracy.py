@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from trigger_activation.evaluation.contrast import mean_over
+from trigger_activation.sanity import failures
 from trigger_activation.tables.facts import (
     changed_parameters,
     column_seeds,
@@ -153,4 +154,5 @@ def _record(layout: Mapping[str, Any], cell: dict[str, Any], column: Mapping[str
         "mean_off_diagonal": off_diagonal["mean"] if off_diagonal else None,
         "seeds": len(cell["seeds"]),
         "images": cell["images"],
+        "failed_checks": " ".join(failures(cell, layout["protocol"]["sanity"])),
     }

@@ -40,6 +40,7 @@ LATEX_SPECIALS = {
     "⟨": r"$\langle$",
     "⟩": r"$\rangle$",
     "[": "{[}",
+    "†": r"$^{\dagger}$",
     "²": r"$^2$",
     "⁻": r"$^{-}$",
 }
@@ -65,6 +66,8 @@ class Entry:
     """``best``, ``second`` or nothing."""
     source: str | None = None
     """The path of the one cell that it is read from."""
+    failed: bool = False
+    """Whether that cell fails a sanity check."""
 
     @property
     def text(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from trigger_activation.sanity import failures
 from trigger_activation.tables.accuracy import SURROGATES, estimate, in_rows, largest_error, value_row
 from trigger_activation.tables.facts import (
     changed_parameters,
@@ -43,7 +44,7 @@ def build(layout: Mapping[str, Any], cells: Cells) -> Grid:
             for row, s, group in zip(rows, shown, by_row, strict=True)
         ],
         records=[
-            _record(row, column, cell, statistics)
+            _record(row, column, cell, statistics, layout["protocol"]["sanity"])
             for row, group, spread in zip(rows, by_row, shown, strict=True)
             for column, cell, statistics in zip(columns, group, spread, strict=True)
             if cell is not None and statistics is not None
@@ -88,7 +89,11 @@ def _errors(rows: Sequence[Mapping[str, Any]], shown: Sequence[Sequence[Statisti
 
 
 def _record(
-    row: Mapping[str, Any], column: Mapping[str, Any], cell: Mapping[str, Any], statistics: Mapping[str, Any]
+    row: Mapping[str, Any],
+    column: Mapping[str, Any],
+    cell: Mapping[str, Any],
+    statistics: Mapping[str, Any],
+    limits: Mapping[str, float],
 ) -> dict[str, Any]:
     return {
         "attack": row["attack"],
@@ -98,4 +103,5 @@ def _record(
         **estimate(statistics),
         "seeds": len(statistics["per_seed"]),
         "images": cell["images"],
+        "failed_checks": " ".join(failures(cell, limits)),
     }

@@ -1,0 +1,95 @@
+"""What cells observe for the sanity checks (see ``trigger_activation.sanity``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from trigger_activation import seeds
+from trigger_activation.config.schema import STANDARD
+from trigger_activation.evaluation import accuracy
+from trigger_activation.job import Job
+from trigger_activation.networks._deployed import DeployedNetwork
+from trigger_activation.preprocessing import PREPROCESSING, Preprocessing
+from trigger_activation.provenance.record import Record
+from trigger_activation.sanity import Evidence
+from trigger_activation.stages._shared import to_bytes
+from trigger_activation.training.data import to_float
+
+SAMPLE = 8
+"""Images that a random defense treats twice; some are expensive."""
+DECIMALS = 6
+
+
+def same_twice(preprocessing: Preprocessing, images: Tensor, path: str) -> float:
+    """Percent of some uint8 images (N, H, W, 3) of a set that two passes with other seeds leave the same."""
+    sample = to_float(images[:SAMPLE])
+    with torch.no_grad():
+        first, second = (
+            to_bytes(preprocessing.apply(sample, seeds.image_seeds(path, f"sanity check {number}", len(sample))))
+            for number in (1, 2)
+        )
+    return round(100 * float((first == second).flatten(1).all(dim=1).double().mean()), DECIMALS)
+
+
+def of_clean_images(
+    job: Job, record: Record, victims: Sequence[DeployedNetwork], images: Tensor, correct: NDArray[np.bool_]
+) -> Evidence:
+    """Of a cell that shows clean images.
+
+    Args:
+        job: of the cell.
+        record: of the image set.
+        victims: all seeds and networks.
+        images: uint8 (N, H, W, 3), as they are before preprocessing.
+        correct: (seeds, T, 1, N).
+    """
+    if recipe := job.parameters["preprocessing"]:
+        preprocessing = PREPROCESSING.instance(recipe)
+        return {"randomness": [same_twice(preprocessing, images, record.path)]} if preprocessing.random else {}
+    if record.kind == "purified":
+        return {"randomness": [record.checks["same_twice"]]} if "same_twice" in record.checks else {}
+    logged = [victim.checks.get("training_accuracy") for victim in job.claimed_records("victims")]
+    measured = 100 * correct.mean(axis=-1).ravel()
+    gaps = [abs(log - own) for log, own in zip(logged, measured, strict=True) if log is not None]
+    return {
+        "training_log": [round(float(gap), DECIMALS) for gap in gaps],
+        "without_trigger": _above_guessing(job, record, victims, images),
+    }
+
+
+def _above_guessing(job: Job, record: Record, victims: Sequence[DeployedNetwork], images: Tensor) -> list[float]:
+    """Points of f(x) above the accuracy of a guess, for each victim that has a trigger to leave out."""
+    bare = [DeployedNetwork(victim.network, None) for victim in victims if victim.trigger is not None]
+    if not bare:
+        return []
+    _, labels = job.labelled("test", len(images))
+    predicted = accuracy.predict_each(bare, map(to_float, torch.split(images, job.parameters["batch_size"])))
+    right = (predicted == labels).double().mean(dim=1)
+    return [round(100 * (share - 1 / record.parameters["classes"]), DECIMALS) for share in right.tolist()]
+
+
+def of_taes(job: Job, records: Sequence[Record], budget: Sequence[float], correct: NDArray[np.bool_]) -> Evidence:
+    """Of a cell that shows TAE sets; purified ones tell nothing of the attack.
+
+    Args:
+        job: of the cell.
+        records: of the image sets.
+        budget: largest change in each TAE set in percent of eps.
+        correct: (seeds, T, S, N).
+    """
+    evidence = {"budget": [round(value, DECIMALS) for value in budget]}
+    if job.parameters["surrogates"] == STANDARD and job.parameters["preprocessing"] is None:
+        own = correct.transpose(2, 0, 1, 3).reshape(len(records), -1, correct.shape[-1])  # (S, seeds x T, N)
+        victims = [reference.path for reference in job.spec.inputs["victims"]]
+        evidence["white_box"] = [
+            round(100 * float(own[number, victims.index(path)].mean()), DECIMALS)
+            for number, record in enumerate(records)
+            for path in record.inputs
+            if record.kind == "tae" and path in victims
+        ]
+    return evidence
