@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import pkgutil
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -148,6 +149,16 @@ class TestMemory:
         bytes_per_image(trained_network, torch.rand(3, 3, 16, 16))
         assert sizes == []
         assert all(parameter.grad is None for parameter in trained_network.parameters())
+
+    def test_counting_bytes_leaves_nothing_in_memory(self, trained_network: nn.Module) -> None:
+        """Neither what layers returned nor the folded weights, which the graph knows."""
+        left: list[weakref.ref[Tensor]] = []
+        for module in trained_network.modules():
+            module.register_forward_hook(lambda _module, _inputs, output: left.append(weakref.ref(output)))
+        with frozen(trained_network):
+            bytes_per_image(trained_network, torch.rand(3, 3, 16, 16))
+        assert left
+        assert all(output() is None for output in left)
 
     @by_copies
     def test_a_pass_may_peak_at_twice_what_it_keeps(self, name: str, trained_network: nn.Module) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 import torch
 from torch.nn.functional import conv2d
@@ -33,3 +36,17 @@ def test_gradients_of_both_orders_are_those_of_the_definition() -> None:
     images = torch.randn(2, 2, 4, 8, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(filters.convolve, (images,))
     assert torch.autograd.gradgradcheck(filters.convolve, (images,))
+
+
+def test_transformed_filters_are_freed_with_their_network() -> None:
+    """At once, and not when the garbage collector comes by: those of one ResNet-18 are 300 MB."""
+    gc.disable()
+    try:
+        filters = Filters(torch.randn(3, 2, 3, 3))
+        images = torch.randn(1, 2, 4, 4, requires_grad=True)
+        filters.convolve(images).sum().backward()
+        left = [weakref.ref(filters), weakref.ref(filters.turned)]
+        del filters
+        assert [each() for each in left] == [None, None]
+    finally:
+        gc.enable()

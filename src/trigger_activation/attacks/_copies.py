@@ -47,7 +47,8 @@ def _bytes_kept(network: nn.Module, images: Tensor) -> int:
     def note(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        # Not itself: the graph of a layer that keeps its own output would hold itself, and its weights, for ever.
+        return tensor.detach()
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         # Not by a call, whose hooks would count this as a pass of the attack. The output keeps the storages alive.

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule, Node, symbolic_trace
 from torch.nn.utils.fusion import fuse_conv_bn_weights
@@ -96,7 +97,9 @@ def _fold(convolution: Any, normalisation: Any) -> None:
     filters = Filters(weight) if wide and _can_be_winograd(convolution) else None
 
     def forward(images: Tensor) -> Any:
-        if not (wide and images.device.type == "cpu" and max(images.shape[-2:]) <= SMALL_MAP):
+        # Under autocast the backward pass of Winograd's algorithm would get bfloat16.
+        precise = not torch.is_autocast_enabled(images.device.type)
+        if not (wide and precise and images.device.type == "cpu" and max(images.shape[-2:]) <= SMALL_MAP):
             return convolution._conv_forward(images, weight, bias)
         if filters is not None and all(side % TILE == 0 for side in images.shape[-2:]):
             return filters.convolve(images) + bias.view(-1, 1, 1)

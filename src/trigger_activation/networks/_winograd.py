@@ -54,9 +54,7 @@ class Filters:
     @cached_property
     def turned(self) -> Filters:
         """Of the convolution that is the gradient of this one."""
-        turned = Filters(self._weight.flip(2, 3).transpose(0, 1))
-        turned.turned = self
-        return turned
+        return Filters(self._weight.flip(2, 3).transpose(0, 1))
 
     def convolve(self, images: Tensor) -> Tensor:
         """(B, in, H, W) with sides of a multiple of ``TILE`` -> (B, out, H, W), with stride 1 and padding 1."""

@@ -45,6 +45,7 @@ SHARED: Mapping[str, tuple[str, ...]] = {
         "training/snapshots.py",
         "training/paradigms/__init__.py",
         "networks/_small.py",
+        "networks/_precision.py",
         "networks/_modes.py",
         "networks/_folding.py",
         "networks/_winograd.py",

@@ -11,6 +11,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from trigger_activation.errors import UserError
+from trigger_activation.networks._precision import InBfloat16
 from trigger_activation.training.data import augmented_batches
 from trigger_activation.training.paradigms import Paradigm
 from trigger_activation.training.settings import TrainingSettings
@@ -93,14 +94,15 @@ def train(
         paradigm.initial_trigger((3, side, side), streams.trigger),
     )
     state.restore(snapshots, labels.device)
+    seen = InBfloat16(network, labels.device.type) if settings.precision == "bfloat16" else network
     for epoch, batch_loss in enumerate(paradigm.losses(settings.epochs, state.carried), start=1):
         moved = state.trigger is not None and paradigm.updates_trigger(epoch, settings.epochs)
         if epoch > len(state.losses):
             epoch_batches = batches(streams.order, streams.augmentation)
-            loss = train_epoch(network, batch_loss, epoch_batches, state.trigger, optimizer, settings, streams.noise)
+            loss = train_epoch(seen, batch_loss, epoch_batches, state.trigger, optimizer, settings, streams.noise)
             if state.trigger is not None and moved:
                 state.trigger = paradigm.updated_trigger(
-                    network, state.trigger, lambda: batches(streams.trigger_pass, streams.trigger_pass)
+                    seen, state.trigger, lambda: batches(streams.trigger_pass, streams.trigger_pass)
                 )
             schedule.step()
             state.losses.append(loss)

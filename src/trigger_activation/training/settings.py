@@ -29,3 +29,8 @@ class TrainingSettings(StrictModel):
     gradient_clip: PositiveFloat
     """Largest gradient norm of one step."""
     augmentation: Augmentation
+    precision: Annotated[Literal["float32", "bfloat16"], Field(exclude_if=lambda precision: precision == "float32")] = (
+        "float32"
+    )
+    """Of the network's passes in training, forward and backward; parameters, trigger and optimiser stay in float32.
+    Recipes leave out float32, which trainings had before there was a choice."""
