@@ -68,7 +68,7 @@ class OneSave(Scratch):
 
 
 def opened(recipe: str = RECIPE, kind: type[Scratch] = Scratch, **changes: Any) -> Scratch:
-    given = {"inputs": {"train.npz": "0" * 64}, "device": CPU, "stopwatch": Stopwatch()}
+    given = {"inputs": {"train.npz": "0" * 64}, "device": lambda: CPU, "stopwatch": Stopwatch()}
     return kind(recipe, **given | changes)
 
 
@@ -263,11 +263,11 @@ class TestScratch:
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         opened().save(STATE, "")
-        monkeypatch.setattr(torch, "__version__", "0.4.0")
+        monkeypatch.setattr(scratch.torch, "__version__", "0.4.0")
         assert "version of PyTorch" in self.ignored(capsys)
 
     def test_of_another_kind_of_device_is_not_used(self, capsys: pytest.CaptureFixture[str]) -> None:
-        opened(device=torch.device("cuda")).save(STATE, "")
+        opened(device=lambda: torch.device("cuda")).save(STATE, "")
         assert "kind of device" in self.ignored(capsys)
 
     def test_of_which_any_byte_changed_is_not_used_or_still_the_same(self, capsys: pytest.CaptureFixture[str]) -> None:
