@@ -78,6 +78,18 @@ def test_a_changed_parameter_pulls_only_what_still_fits(origin: Project, tmp_pat
     assert copy.planned(CELL) == {"tae": 2, "cell": 1}
 
 
+def test_what_is_of_another_recipe_is_named_and_kept(origin: Project, tmp_path: Path) -> None:
+    copy = clone(origin, tmp_path / "clone")
+    assert copy.trigact("pull", TAE).returncode == 0
+    (copy.folder / CELL).unlink()
+    copy.edit("config/attacks/gradient.yaml", "step_size: 2/255\n", "step_size: 3/255\n")
+    result = copy.trigact("pull", CELL)
+    assert result.returncode == 0
+    assert f"kept: {TAE}. Snakemake makes" in result.stdout
+    assert (copy.folder / TAE).read_bytes() == (origin.folder / TAE).read_bytes()
+    assert copy.planned(CELL) == {"tae": 2, "cell": 1}
+
+
 def test_publishing_after_a_partial_pull_keeps_what_is_not_here(origin: Project, tmp_path: Path) -> None:
     copy = clone(origin, tmp_path / "clone")
     before = listed(copy, CHECKPOINTS)

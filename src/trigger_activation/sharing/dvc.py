@@ -174,11 +174,11 @@ def pull(files: Sequence[str], size: int = 0) -> None:
         remove_leftovers()
         if any(phrase in str(error) for phrase in FULL) or _free() < max(size, ROOM):
             absent = [file for file in files if not Path(file).exists()]
-            raise UserError(f"the disk has no room for {_names(absent)}: free some space and run again") from None
+            raise UserError(f"the disk has no room for {names(absent)}: free some space and run again") from None
         _check_out_cached(files)
         if absent := [file for file in files if not Path(file).exists()]:
             raise NotArrivedError(
-                f"{_names(absent)} did not arrive: run it again, or ask who published them ({error})"
+                f"{names(absent)} did not arrive: run it again, or ask who published them ({error})"
             ) from None
 
 
@@ -192,7 +192,7 @@ def _check_out_cached(files: Sequence[str]) -> None:
             remove_leftovers()
 
 
-def _names(files: Sequence[str]) -> str:
+def names(files: Sequence[str]) -> str:
     """One of some files and how many others there are."""
     if len(files) == 1:
         return files[0]

@@ -21,8 +21,8 @@ def pull(plan: Plan, targets: Sequence[str]) -> None:
         targets: files of it: each comes itself if it is published, otherwise what it is made from.
 
     Raises:
-        UserError: a run is writing here, no remote is set, an artifact of another recipe is in the way, the disk is
-            full, or what arrives is damaged.
+        UserError: a run is writing here, no remote is set, the disk is full, or something is lost or damaged at the
+            remote.
     """
     lock = RunLock()
     lock.acquire()
@@ -31,8 +31,8 @@ def pull(plan: Plan, targets: Sequence[str]) -> None:
         dvc.remove_leftovers(idle_seconds=60)
         lost: list[UserError] = []
         _pull(list(_wanted(plan, targets, lost)), " ".join(targets), lost)
-        for error in lost:
-            raise error
+        if lost:
+            raise UserError("; ".join(map(str, lost)))
     finally:
         lock.release()
 
@@ -101,7 +101,13 @@ def intact(path: str) -> Record | None:
 
 def _offers(paths: Sequence[str], lost: list[UserError]) -> list[Record]:
     """The records of those of some files that are published."""
-    offered = [path for path in paths if dvc.published_md5(path) and dvc.published_md5(str(sidecar(path)))]
+    published = [path for path in paths if dvc.published_md5(path) and dvc.published_md5(str(sidecar(path)))]
+    offered = [path for path in published if intact(path) is None]
+    if others := [path for path in published if path not in offered]:
+        print(
+            f"Of other recipes than the planned ones, and kept: {dvc.names(others)}. Snakemake makes them anew; to "
+            "pull what is published in their place, move them and their sidecars away."
+        )
     for path in offered:
         _make_room(path)
     sidecars = [str(sidecar(path)) for path in offered]
@@ -114,12 +120,7 @@ def _offers(paths: Sequence[str], lost: list[UserError]) -> list[Record]:
 
 
 def _make_room(path: str) -> None:
-    """Remove what an interrupted pull or a damaged disk left of a file; an intact artifact is not ours to remove."""
-    if intact(path) is not None:
-        raise UserError(
-            f"{path} is here, made by another recipe than the one planned: move it and its sidecar away to pull the "
-            "published one, or let Snakemake make it anew"
-        )
+    """Remove what an interrupted pull or a damaged disk left of an artifact."""
     for file in (path, str(sidecar(path))):
         if Path(file).exists() and md5(file) != dvc.published_md5(file):
             Path(file).unlink(missing_ok=True)
