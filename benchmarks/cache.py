@@ -7,6 +7,7 @@ under the plan's names and recipes, so that what is timed is everything but the 
 
 from __future__ import annotations
 
+import resource
 import shutil
 import subprocess
 import sys
@@ -30,12 +31,14 @@ SUFFIXES = {".npz", ".safetensors", ".json"}
 TABLE = "paper_tables/{experiment}/table2.tex"
 
 
-def run(folder: Path, *command: str) -> float:
-    """Wall seconds of a command that must succeed."""
-    start = time.perf_counter()
+def run(folder: Path, *command: str) -> dict[str, float]:
+    """Seconds of a command that must succeed: on the clock, and of all cores for it and what it starts."""
+    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     program = [str(BIN / command[0]) if (BIN / command[0]).exists() else command[0], *command[1:]]
     subprocess.run(program, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    return round(time.perf_counter() - start, 1)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"seconds": round(time.perf_counter() - start, 1), "cpu seconds": round(cpu, 1)}
 
 
 def commit(folder: Path, *paths: str) -> None:
@@ -67,60 +70,51 @@ def heavy_files(folder: Path) -> list[Path]:
     return [path for place in places for path in place.rglob("*") if path.suffix in SUFFIXES]
 
 
-def measure(what: str, folder: Path, experiment: str) -> dict[str, Any]:
+def publish_and_pull(folder: Path, experiment: str) -> list[dict[str, Any]]:
     """Publish, publish again, clone, pull what Table II is made from, pull again."""
-    table = TABLE.format(experiment=experiment)
-    kept = heavy_files(folder)
-    publish = run(folder, "trigact", "publish", experiment)
+    table, clone = TABLE.format(experiment=experiment), folder.with_name("clone")
+    kept = len(heavy_files(folder))
+    rows = [{"what": "publish", "files": kept, **run(folder, "trigact", "publish", experiment)}]
     commit(folder, "results/*/*.dvc", "results/*/.gitignore")
-    again = run(folder, "trigact", "publish", experiment)
-    clone = folder.with_name("clone")
+    rows.append({"what": "publish again", "files": kept, **run(folder, "trigact", "publish", experiment)})
     run(folder, "git", "clone", "--quiet", ".", str(clone))
     shutil.rmtree(clone / "results/cells", ignore_errors=True)
-    pull = run(clone, "trigact", "pull", table)
-    return {
-        "what": what,
-        "files": len(kept),
-        "MiB": round(sum(path.stat().st_size for path in kept) / 2**20, 1),
-        "publish s": publish,
-        "again s": again,
-        "files pulled": len(heavy_files(clone)),
-        "pull s": pull,
-        "pull again s": run(clone, "trigact", "pull", table),
-    }
+    pulled = run(clone, "trigact", "pull", table)
+    rows.append({"what": "pull Table II", "files": len(heavy_files(clone)), **pulled})
+    return [*rows, {"what": "pull it again", "files": 0, **run(clone, "trigact", "pull", table)}]
 
 
-def plan_seconds(folder: Path, experiment: str, *targets: str) -> float:
-    """Wall seconds of a dry run."""
+def dry_run(folder: Path, experiment: str, *targets: str) -> dict[str, float]:
+    """How long Snakemake plans."""
     return run(folder, "snakemake", *targets, "--dry-run", "--quiet", "all", "--config", f"experiment={experiment}")
 
 
-def round_trip(experiment: str) -> dict[str, Any]:
-    """Of an experiment whose artifacts are here."""
+def round_trip(experiment: str) -> list[dict[str, Any]]:
+    """An experiment whose artifacts are here; at the end Table II is built from the cells in git."""
     with repository() as folder:
         for name in (*dvc.CLASSES, "cells"):
             if (ROOT / "results" / name).exists():
                 shutil.copytree(ROOT / "results" / name, folder / "results" / name)
         commit(folder, "results/cells")
-        measured = measure(f"{experiment}, as it is", folder, experiment)
-        clone, table = folder.with_name("clone"), TABLE.format(experiment=experiment)
+        rows = publish_and_pull(folder, experiment)
+        clone = folder.with_name("clone")
         run(clone, "git", "checkout", "--quiet", "--", "results/cells")
-        return {**measured, "table s": run(clone, "snakemake", table, "--cores", "2", "--quiet", "all")}
+        built = run(clone, "snakemake", TABLE.format(experiment=experiment), "--cores", "2", "--quiet", "all")
+        return [{"of": experiment, **row} for row in [*rows, {"what": "build it", "files": 0, **built}]]
 
 
-def simulation() -> dict[str, Any]:
-    """Of the paper, with nothing in the files; where everything is there, and where one table's artifacts are."""
+def simulation() -> list[dict[str, Any]]:
+    """The paper with nothing in its files; at the end it is planned where all is there, and where one table is."""
     with repository() as folder:
         plan = build_plan(load_config(ROOT / "config"))
         artifacts = [artifact for artifact in plan.of_experiment("paper") if artifact.path.startswith("results/")]
         with chdir(folder):
             invent(artifacts)
-        measured = measure(f"paper, {len(artifacts)} tiny artifacts", folder, "paper")
-        return {
-            **measured,
-            "plan all s": plan_seconds(folder, "paper"),
-            "plan table s": plan_seconds(folder.with_name("clone"), "paper", TABLE.format(experiment="paper")),
-        }
+        rows = publish_and_pull(folder, "paper")
+        everything = {"what": "plan, all there", "files": rows[0]["files"], **dry_run(folder, "paper")}
+        planned = dry_run(folder.with_name("clone"), "paper", TABLE.format(experiment="paper"))
+        table = {"what": "plan Table II after the pull", "files": rows[2]["files"], **planned}
+        return [{"of": f"paper, {len(artifacts)} tiny artifacts", **row} for row in [*rows, everything, table]]
 
 
 def main() -> None:
@@ -128,12 +122,12 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--experiment", default="demo", help="a finished experiment with its artifacts in results/")
     options = parser.parse_args()
-    rows = []
+    rows: list[dict[str, Any]] = []
     if heavy_files(ROOT):
-        rows.append(round_trip(options.experiment))
+        rows = round_trip(options.experiment)
     else:
         print(f"No artifacts of {options.experiment} are here: no round trip of it.", file=sys.stderr)
-    report([*rows, simulation()], options.json)
+    report([*rows, *simulation()], options.json)
 
 
 if __name__ == "__main__":
