@@ -160,7 +160,7 @@ class Workflow:
             self._marker.reset()
         _forgive_future_times(path for path in self._inputs if path not in self._planned)
         if offer := self._offer():
-            print(offer)
+            print(offer, flush=True)
         self.progress.begin(self._planned.values())
 
     def _offer(self) -> str | None:
