@@ -158,6 +158,16 @@ def test_without_a_remote_one_sentence_says_how_to_set_one(origin: Project, tmp_
         assert len(result.stdout.splitlines()) == 1
 
 
+def test_a_list_that_a_merge_left_in_two_versions_is_named(origin: Project, tmp_path: Path) -> None:
+    copy = clone(origin, tmp_path / "clone")
+    path = copy.folder / "results/taes/smoke.dvc"
+    path.write_text(f"<<<<<<< HEAD\n{path.read_text()}=======\n{path.read_text()}>>>>>>> other\n")
+    result = copy.trigact("pull", TAE)
+    assert result.returncode == 1
+    assert result.stdout.startswith("trigact: results/taes/smoke.dvc cannot be read, perhaps since a merge")
+    assert len(result.stdout.splitlines()) == 1
+
+
 def test_changed_code_that_no_commit_holds_is_not_published(origin: Project, tmp_path: Path) -> None:
     copy = clone(origin, tmp_path / "clone")
     copy.edit("config/attacks/gradient.yaml", "label: PGD", "label: PGD-20")

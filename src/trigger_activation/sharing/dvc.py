@@ -139,8 +139,11 @@ def _checked(folder: Path, entries: dict[str, str]) -> dict[str, str]:
 
 def _list_md5(folder: Path) -> str:
     """What git says of the list of a folder."""
-    document = yaml.safe_load(folder.with_name(f"{folder.name}.dvc").read_text(encoding="utf-8"))
-    return str(document["outs"][0]["md5"])
+    file = folder.with_name(f"{folder.name}.dvc")
+    try:
+        return str(yaml.safe_load(file.read_text(encoding="utf-8"))["outs"][0]["md5"])
+    except (yaml.YAMLError, ValueError, KeyError, IndexError, TypeError):
+        raise UserError(f"{file} cannot be read, perhaps since a merge left both sides in it: keep one") from None
 
 
 def published_md5(file: str) -> str | None:
@@ -172,11 +175,11 @@ def pull(files: Sequence[str], size: int = 0) -> None:
             run("pull", *files, DVC_SITE_CACHE_DIR=empty)
     except UserError as error:
         remove_leftovers()
-        if any(phrase in str(error) for phrase in FULL) or _free() < max(size, ROOM):
-            absent = [file for file in files if not Path(file).exists()]
+        absent = [file for file in files if not Path(file).exists()]
+        if absent and (any(phrase in str(error) for phrase in FULL) or _free() < max(size, ROOM)):
             raise UserError(f"the disk has no room for {names(absent)}: free some space and run again") from None
-        _check_out_cached(files)
-        if absent := [file for file in files if not Path(file).exists()]:
+        _check_out_cached(absent)
+        if absent := [file for file in absent if not Path(file).exists()]:
             raise NotArrivedError(
                 f"{names(absent)} did not arrive: run it again, or ask who published them ({error})"
             ) from None
