@@ -1,12 +1,13 @@
 """Publishing and pulling: the round trip of a finished experiment, and the bookkeeping at the size of the paper.
 
-The round trip takes what the folder holds of an experiment: publish to a remote in a folder, clone, pull what all cells
-of a table are made from, build the table. At the size of the paper, artifacts are tiny files under the plan's names and
-recipes, so that what is timed is everything but the transfer.
+The round trip takes what the folder holds of an experiment, if it holds its artifacts: publish to a remote in a folder,
+clone, pull what all cells of a table are made from, build the table. At the size of the paper, artifacts are tiny files
+under the plan's names and recipes, so that what is timed is everything but the transfer.
 """
 
 from __future__ import annotations
 
+import resource
 import shutil
 import subprocess
 import sys
@@ -26,15 +27,18 @@ from trigger_activation.sharing import dvc
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 SHIPPED = ("config", "workflow", ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore")
+SUFFIXES = {".npz", ".safetensors", ".json"}
 TABLE = "paper_tables/{experiment}/table2.tex"
 
 
-def run(folder: Path, *command: str) -> float:
-    """Wall seconds of a command that must succeed."""
-    start = time.perf_counter()
+def run(folder: Path, *command: str) -> dict[str, float]:
+    """Seconds of a command that must succeed: on the clock, and of all cores for it and what it starts."""
+    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     program = [str(BIN / command[0]) if (BIN / command[0]).exists() else command[0], *command[1:]]
     subprocess.run(program, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    return round(time.perf_counter() - start, 1)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"seconds": round(time.perf_counter() - start, 1), "cpu seconds": round(cpu, 1)}
 
 
 def commit(folder: Path, *paths: str) -> None:
@@ -60,52 +64,70 @@ def repository() -> Iterator[Path]:
         yield folder
 
 
-def measure(what: str, folder: Path, experiment: str) -> dict[str, Any]:
-    """Publish, clone, pull what Table II is made from; then plan that table, or build it if its cells are in git."""
-    table = TABLE.format(experiment=experiment)
-    kept = [path for name in dvc.CLASSES for path in (folder / "results" / name).rglob("*") if path.is_file()]
-    publish = run(folder, "trigact", "publish", experiment)
+def heavy_files(folder: Path) -> list[Path]:
+    """What DVC keeps of a folder's results."""
+    places = (folder / "results" / name for name in dvc.CLASSES)
+    return [path for place in places for path in place.rglob("*") if path.suffix in SUFFIXES]
+
+
+def publish_and_pull(folder: Path, experiment: str) -> list[dict[str, Any]]:
+    """Publish, publish again, clone, pull what Table II is made from, pull again."""
+    table, clone = TABLE.format(experiment=experiment), folder.with_name("clone")
+    kept = len(heavy_files(folder))
+    rows = [{"what": "publish", "files": kept, **run(folder, "trigact", "publish", experiment)}]
     commit(folder, "results/*/*.dvc", "results/*/.gitignore")
-    again = run(folder, "trigact", "publish", experiment)
-    clone = folder.with_name("clone")
+    rows.append({"what": "publish again", "files": kept, **run(folder, "trigact", "publish", experiment)})
     run(folder, "git", "clone", "--quiet", ".", str(clone))
-    has_cells = (clone / "results/cells").exists()
     shutil.rmtree(clone / "results/cells", ignore_errors=True)
-    pull = run(clone, "trigact", "pull", table)
-    arrived = [path for name in dvc.CLASSES for path in (clone / "results" / name).rglob("*") if path.is_file()]
-    if has_cells:
+    pulled = run(clone, "trigact", "pull", table)
+    rows.append({"what": "pull Table II", "files": len(heavy_files(clone)), **pulled})
+    return [*rows, {"what": "pull it again", "files": 0, **run(clone, "trigact", "pull", table)}]
+
+
+def dry_run(folder: Path, experiment: str, *targets: str) -> dict[str, float]:
+    """How long Snakemake plans."""
+    return run(folder, "snakemake", *targets, "--dry-run", "--quiet", "all", "--config", f"experiment={experiment}")
+
+
+def round_trip(experiment: str) -> list[dict[str, Any]]:
+    """An experiment whose artifacts are here; at the end Table II is built from the cells in git."""
+    with repository() as folder:
+        for name in (*dvc.CLASSES, "cells"):
+            if (ROOT / "results" / name).exists():
+                shutil.copytree(ROOT / "results" / name, folder / "results" / name)
+        commit(folder, "results/cells")
+        rows = publish_and_pull(folder, experiment)
+        clone = folder.with_name("clone")
         run(clone, "git", "checkout", "--quiet", "--", "results/cells")
-    build = run(clone, "snakemake", table, "--cores", "2", *(() if has_cells else ("--dry-run",)), "--quiet", "all")
-    return {
-        "what": what,
-        "files": len(kept),
-        "MiB": round(sum(path.stat().st_size for path in kept) / 2**20, 1),
-        "publish s": publish,
-        "again s": again,
-        "pull s": pull,
-        "files pulled": len(arrived),
-        "plan s" if not has_cells else "table s": build,
-    }
+        built = run(clone, "snakemake", TABLE.format(experiment=experiment), "--cores", "2", "--quiet", "all")
+        return [{"of": experiment, **row} for row in [*rows, {"what": "build it", "files": 0, **built}]]
+
+
+def simulation() -> list[dict[str, Any]]:
+    """The paper with nothing in its files; at the end it is planned where all is there, and where one table is."""
+    with repository() as folder:
+        plan = build_plan(load_config(ROOT / "config"))
+        artifacts = [artifact for artifact in plan.of_experiment("paper") if artifact.path.startswith("results/")]
+        with chdir(folder):
+            invent(artifacts)
+        rows = publish_and_pull(folder, "paper")
+        everything = {"what": "plan, all there", "files": rows[0]["files"], **dry_run(folder, "paper")}
+        planned = dry_run(folder.with_name("clone"), "paper", TABLE.format(experiment="paper"))
+        table = {"what": "plan Table II after the pull", "files": rows[2]["files"], **planned}
+        return [{"of": f"paper, {len(artifacts)} tiny artifacts", **row} for row in [*rows, everything, table]]
 
 
 def main() -> None:
-    """The experiment that is here, then the paper in tiny files."""
+    """The experiment that is here, if any, and the paper in tiny files."""
     parser = arguments(__doc__)
     parser.add_argument("--experiment", default="demo", help="a finished experiment with its artifacts in results/")
     options = parser.parse_args()
-    rows = []
-    with repository() as folder:
-        for name in dvc.CLASSES:
-            shutil.copytree(ROOT / "results" / name, folder / "results" / name)
-        shutil.copytree(ROOT / "results/cells", folder / "results/cells")
-        commit(folder, "results/cells")
-        rows.append(measure(f"{options.experiment}, as it is", folder, options.experiment))
-    with repository() as folder:
-        plan = build_plan(load_config(ROOT / "config"))
-        with chdir(folder):
-            invent(artifact for artifact in plan.of_experiment("paper") if artifact.path.startswith("results/"))
-        rows.append(measure("paper, tiny files", folder, "paper"))
-    report(rows, options.json)
+    rows: list[dict[str, Any]] = []
+    if heavy_files(ROOT):
+        rows = round_trip(options.experiment)
+    else:
+        print(f"No artifacts of {options.experiment} are here: no round trip of it.", file=sys.stderr)
+    report([*rows, *simulation()], options.json)
 
 
 if __name__ == "__main__":

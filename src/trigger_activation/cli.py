@@ -38,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 1
+    except KeyboardInterrupt:
+        print("trigact: interrupted: run it again to go on", file=sys.stderr)
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,9 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     changes = commands.add_parser("changes", help="how an experiment's cells differ from the committed ones")
     changes.add_argument("experiment")
     changes.set_defaults(command=show_changes)
-    pull = commands.add_parser("pull", help="fetch the published artifacts that a file is made from, or is")
-    pull.add_argument("path")
-    pull.set_defaults(command=pull_target)
+    pull = commands.add_parser("pull", help="fetch the published artifacts that files are made from, or are")
+    pull.add_argument("paths", nargs="+", metavar="path")
+    pull.set_defaults(command=pull_targets)
     publish = commands.add_parser("publish", help="hand the artifacts that are here to DVC's remote")
     publish.add_argument("experiment", nargs="?", help="default: all experiments")
     publish.set_defaults(command=publish_artifacts)
@@ -228,13 +231,15 @@ def show_changes(options: argparse.Namespace) -> int:
     return 0
 
 
-def pull_target(options: argparse.Namespace) -> int:
-    """Fetch what a target needs from the remote."""
+def pull_targets(options: argparse.Namespace) -> int:
+    """Fetch what some targets need from the remote."""
     from trigger_activation.sharing.pull import pull
 
-    plan, path = _plan(), str(Path(options.path)).removesuffix(".prov.json")
-    artifact = plan.owner(path)
-    pull(plan, path if path in artifact.by_products else artifact.path)
+    plan, targets = _plan(), []
+    for path in (str(Path(path)).removesuffix(".prov.json") for path in options.paths):
+        artifact = plan.owner(path)
+        targets.append(path if path in artifact.by_products else artifact.path)
+    pull(plan, targets)
     return 0
 
 

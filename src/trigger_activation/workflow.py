@@ -160,21 +160,32 @@ class Workflow:
             self._marker.reset()
         _forgive_future_times(path for path in self._inputs if path not in self._planned)
         if offer := self._offer():
-            print(offer)
+            print(offer, flush=True)
         self.progress.begin(self._planned.values())
 
     def _offer(self) -> str | None:
         """If this run makes again what others may have published: how to fetch that instead."""
-        absent = [path for path in self._planned if self.freshness.verdict(path).status is Status.MISSING]
-        places = {str(folder) for path in absent if (folder := dvc.folder(path)) and dvc.is_tracked(folder)}
-        if not places:
+        missing = [path for path in self._planned if self.freshness.verdict(path).status is Status.MISSING]
+        folders = {path: folder for path in missing if (folder := dvc.folder(path)) and dvc.is_tracked(folder)}
+        if not folders:
             return None
-        targets = [path for path in self._planned if dvc.folder(path) is None] or absent
-        tables = [path for path in targets if path.startswith("paper_tables/")] or targets
+        places = ", ".join(sorted({str(folder) for folder in folders.values()}))
         return (
-            f"{len(absent)} artifacts are not here, though {', '.join(sorted(places))} is published: stop with Ctrl-C "
-            f"and run `trigact pull {tables[0]}` to fetch what is there instead of making it again."
+            f"{len(folders)} artifacts are not here, though {places} is published: stop with Ctrl-C and run "
+            f"`trigact pull {' '.join(self._ends(set(folders)))}` to fetch what is there instead of making it again."
         )
+
+    def _ends(self, needed: set[str]) -> list[str]:
+        """Few of the planned artifacts that nothing else is made from, so that all needed ones lie above them."""
+        ends = [path for path in self._planned if path not in self._inputs]
+        above = {end: needed & {artifact.path for artifact in self.plan.upstream([end])} for end in ends}
+        chosen: list[str] = []
+        left = needed
+        for end in sorted(ends, key=lambda path: -len(above[path])):
+            if above[end] & left:
+                chosen.append(end)
+                left = left - above[end]
+        return chosen
 
     def make(self, path: str, log: str, cores: int | None) -> None:
         """Run the job of one artifact in a warm worker."""

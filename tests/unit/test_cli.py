@@ -75,6 +75,14 @@ class TestRefusals:
     def test_a_file_that_no_experiment_makes(self, capsys: Captured) -> None:
         assert "results/nothing.npz is in no experiment's plan" in refused(capsys, "explain", "results/nothing.npz")
 
+    def test_an_interrupted_command_shows_no_traceback(self, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+        def interrupted(_: Path) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("trigger_activation.cli.load_config", interrupted)
+        assert main(["pull", "results/anything.npz"]) == 130
+        assert capsys.readouterr().err == "trigact: interrupted: run it again to go on\n"
+
     def test_a_command_that_does_not_exist(self) -> None:
         with pytest.raises(SystemExit) as caught:
             main(["plant"])

@@ -11,7 +11,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from smoke_project import BIN, ROOT, Project, new_project
+from repositories import add_remote, clone, commit, held, must, new_repository, publish, with_own_remote
+from smoke_project import ROOT, Project
 
 pytestmark = pytest.mark.workflow
 
@@ -20,42 +21,14 @@ CHECKPOINTS = "results/checkpoints/smoke"
 TAE = "results/taes/smoke/vgg-s__standard/seed0/pgd.npz"
 
 
-def must(project: Project, *command: str) -> str:
-    result = project.execute([str(BIN / command[0]) if command[0] == "dvc" else command[0], *command[1:]])
-    assert result.returncode == 0, result.stdout
-    return result.stdout
-
-
-def commit(project: Project) -> None:
-    must(project, "git", "add", "--all")
-    must(project, "git", "-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "--quiet", "-m", "Change")
-
-
-def clone(project: Project, folder: Path) -> Project:
-    must(project, "git", "clone", "--quiet", ".", str(folder))
-    return Project(folder)
-
-
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A repository in which one cell has been made, and published to a remote."""
-    project = new_project(tmp_path_factory.mktemp("sharing") / "origin")
-    for name in (".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore"):
-        (project.folder / name).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / name, project.folder / name)
-    must(project, "git", "init", "--quiet")
-    commit(project)
+    project = new_repository(tmp_path_factory.mktemp("sharing") / "origin")
     assert project.run(CELL).returncode == 0
     must(project, "git", "add", "--force", CELL)
-    remote = project.folder.with_name("remote")
-    remote.mkdir()
-    must(project, "dvc", "remote", "add", "--quiet", "--default", "store", str(remote))
-    must(project, "dvc", "remote", "modify", "--quiet", "store", "verify", "true")
-    commit(project)
-    printed = project.trigact("publish", "smoke")
-    assert printed.returncode == 0, printed.stdout
-    assert "git add" in printed.stdout
-    commit(project)
+    add_remote(project)
+    publish(project)
     return project
 
 
@@ -105,6 +78,18 @@ def test_a_changed_parameter_pulls_only_what_still_fits(origin: Project, tmp_pat
     assert copy.planned(CELL) == {"tae": 2, "cell": 1}
 
 
+def test_what_is_of_another_recipe_is_named_and_kept(origin: Project, tmp_path: Path) -> None:
+    copy = clone(origin, tmp_path / "clone")
+    assert copy.trigact("pull", TAE).returncode == 0
+    (copy.folder / CELL).unlink()
+    copy.edit("config/attacks/gradient.yaml", "step_size: 2/255\n", "step_size: 3/255\n")
+    result = copy.trigact("pull", CELL)
+    assert result.returncode == 0
+    assert f"kept: {TAE}. Snakemake makes" in result.stdout
+    assert (copy.folder / TAE).read_bytes() == (origin.folder / TAE).read_bytes()
+    assert copy.planned(CELL) == {"tae": 2, "cell": 1}
+
+
 def test_publishing_after_a_partial_pull_keeps_what_is_not_here(origin: Project, tmp_path: Path) -> None:
     copy = clone(origin, tmp_path / "clone")
     before = listed(copy, CHECKPOINTS)
@@ -137,44 +122,30 @@ def test_a_damaged_artifact_is_not_published(origin: Project, tmp_path: Path) ->
 def test_a_damaged_cache_is_found_and_mended(origin: Project, tmp_path: Path) -> None:
     copy = clone(origin, tmp_path / "clone")
     assert copy.trigact("pull", TAE).returncode == 0
-    path = copy.folder / TAE
-    content = path.read_bytes()
-    for cached in copy.folder.glob(".dvc/cache/files/md5/*/*"):
-        if cached.read_bytes() == content:
-            cached.chmod(0o644)
-            cached.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    path.unlink()
+    both = [copy.folder / TAE, copy.folder / f"{TAE}.prov.json"]
+    contents = [path.read_bytes() for path in both]
+    for path, content in zip(both, contents, strict=True):
+        held(copy.folder / ".dvc/cache", content).write_bytes(content[:-5] + bytes([content[-5] ^ 1]) + content[-4:])
+        path.unlink()
     result = copy.trigact("pull", TAE)
     assert result.returncode == 0, result.stdout
-    assert path.read_bytes() == content
+    assert [path.read_bytes() for path in both] == contents
 
 
-@pytest.mark.parametrize("harm", ["missing", "damaged"])
-def test_what_the_remote_lost_is_named_and_nothing_bad_stays(origin: Project, tmp_path: Path, harm: str) -> None:
+def test_what_is_damaged_at_the_remote_is_named_and_nothing_bad_stays(origin: Project, tmp_path: Path) -> None:
     copy = clone(origin, tmp_path / "clone")
-    remote = tmp_path / "remote"
-    shutil.copytree(origin.folder.with_name("remote"), remote)
-    must(copy, "dvc", "remote", "modify", "--quiet", "store", "url", str(remote))
+    remote = with_own_remote(copy, origin.folder.with_name("remote"))
     content = (origin.folder / TAE).read_bytes()
-    (held,) = [path for path in remote.rglob("*") if path.is_file() and path.read_bytes() == content]
-    held.chmod(0o644)
-    held.unlink() if harm == "missing" else held.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    kept = held(remote, content)
+    kept.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     result = copy.trigact("pull", TAE)
     assert result.returncode == 1
     assert "Traceback" not in result.stdout
     assert TAE in result.stdout.splitlines()[-1]
     assert not (copy.folder / TAE).exists()
-    held.write_bytes(content)
+    kept.write_bytes(content)
     assert copy.trigact("pull", TAE).returncode == 0
     assert (copy.folder / TAE).read_bytes() == content
-
-
-def test_a_run_that_would_train_again_says_how_to_pull_instead(origin: Project, tmp_path: Path) -> None:
-    copy = clone(origin, tmp_path / "clone")
-    (copy.folder / CELL).unlink()
-    result = copy.run(CELL)
-    assert result.returncode == 0
-    assert f"`trigact pull {CELL}`" in result.stdout
 
 
 def test_without_a_remote_one_sentence_says_how_to_set_one(origin: Project, tmp_path: Path) -> None:
@@ -185,6 +156,16 @@ def test_without_a_remote_one_sentence_says_how_to_set_one(origin: Project, tmp_
         assert result.returncode == 1
         assert result.stdout.startswith("trigact: no remote is set: ")
         assert len(result.stdout.splitlines()) == 1
+
+
+def test_a_list_that_a_merge_left_in_two_versions_is_named(origin: Project, tmp_path: Path) -> None:
+    copy = clone(origin, tmp_path / "clone")
+    path = copy.folder / "results/taes/smoke.dvc"
+    path.write_text(f"<<<<<<< HEAD\n{path.read_text()}=======\n{path.read_text()}>>>>>>> other\n")
+    result = copy.trigact("pull", TAE)
+    assert result.returncode == 1
+    assert result.stdout.startswith("trigact: results/taes/smoke.dvc cannot be read, perhaps since a merge")
+    assert len(result.stdout.splitlines()) == 1
 
 
 def test_changed_code_that_no_commit_holds_is_not_published(origin: Project, tmp_path: Path) -> None:

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+import yaml
+
 from trigger_activation.errors import UserError
 
 CLASSES = ("datasets", "checkpoints", "taes", "purified", "predictions")
 """Folders below ``results/`` whose files DVC keeps; each of their folders is tracked on its own."""
+CACHE = Path(".dvc/cache")
+"""Where DVC keeps copies, unless it is told to share them with other repositories."""
+TEMPORARY = f".{'?' * 22}.tmp"
+"""How DVC names a file while it writes it."""
+FULL = ("No space left on device", "Disk quota exceeded")
+ROOM = 2**20
+"""A disk with fewer free bytes than this is full, however small the files."""
+
+
+class NotArrivedError(UserError):
+    """Some files could not be pulled; the others are here."""
 
 
 def run(*arguments: str, **environment: str) -> str:
@@ -38,7 +54,8 @@ def run(*arguments: str, **environment: str) -> str:
         check=False,
     )
     if result.returncode:
-        raise UserError(f"`dvc {arguments[0]}` failed: {_complaint(result.stderr)}")
+        why = "it was killed" if result.returncode < 0 else _complaint(result.stderr)
+        raise UserError(f"`dvc {arguments[0]}` failed: {why}")
     return result.stdout
 
 
@@ -48,7 +65,7 @@ def _complaint(printed: str | None) -> str:
         return "see above"
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:]
-    return "; ".join(line.removeprefix("ERROR: ") for line in errors) or "it says nothing"
+    return errors[0].removeprefix("ERROR: ").rstrip(":") if errors else "it says nothing"
 
 
 def remote() -> str:
@@ -84,11 +101,49 @@ def is_tracked(folder: Path) -> bool:
 
 @cache
 def listed(folder: Path) -> dict[str, str]:
-    """Path -> md5 of the published files of a folder, here or not."""
+    """Path -> md5 of the published files of a folder, here or not.
+
+    Raises:
+        UserError: the list did not arrive, or is not the one that git names.
+    """
     if not is_tracked(folder):
         return {}
-    entries = json.loads(run("list", ".", str(folder), "--recursive", "--dvc-only", "--json"))
-    return {str(folder / entry["path"]): entry["md5"] for entry in entries}
+    with suppress(UserError):
+        return _checked(folder, _entries("results"))  # One call for all folders takes no longer than one for this.
+    _cached(_list_md5(folder)).unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory() as empty:
+        return _checked(folder, _entries(str(folder), DVC_SITE_CACHE_DIR=empty))
+
+
+@cache
+def _entries(place: str, **environment: str) -> dict[str, str]:
+    """Path -> md5 of everything published below a folder."""
+    try:
+        entries = json.loads(run("list", ".", place, "--recursive", "--dvc-only", "--json", **environment))
+    except UserError as error:
+        raise UserError(
+            f"the list of what is published in {place} did not arrive: run it again, or ask who published it ({error})"
+        ) from None
+    return {f"{place}/{entry['path']}": entry["md5"] for entry in entries if "md5" in entry}
+
+
+def _checked(folder: Path, entries: dict[str, str]) -> dict[str, str]:
+    """Those of some entries that lie in a folder; DVC itself does not compare its lists with their md5."""
+    here = {path: md5 for path, md5 in sorted(entries.items()) if path.startswith(f"{folder}/")}
+    content = [{"md5": md5, "relpath": path.removeprefix(f"{folder}/")} for path, md5 in here.items()]
+    digest = hashlib.md5(json.dumps(content, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
+    if f"{digest}.dir" != _list_md5(folder):
+        raise UserError(f"the list of what is published in {folder} is damaged at the remote: tell who published it")
+    return here
+
+
+def _list_md5(folder: Path) -> str:
+    """What git says of the list of a folder."""
+    file = folder.with_name(f"{folder.name}.dvc")
+    try:
+        return str(yaml.safe_load(file.read_text(encoding="utf-8"))["outs"][0]["md5"])
+    except (yaml.YAMLError, ValueError, KeyError, IndexError, TypeError):
+        raise UserError(f"{file} cannot be read, perhaps since a merge left both sides in it: keep one") from None
 
 
 def published_md5(file: str) -> str | None:
@@ -97,29 +152,85 @@ def published_md5(file: str) -> str | None:
     return None if place is None else listed(place).get(file)
 
 
-def pull(files: Sequence[str]) -> None:
+def pull(files: Sequence[str], size: int = 0) -> None:
     """Bring single files here.
 
+    Args:
+        files: all of them published.
+        size: how many bytes that will be, if known.
+
     Raises:
-        UserError: naming one that did not arrive.
+        NotArrivedError: naming one that did not arrive; the others did.
+        UserError: the disk is full.
     """
     if not files:
         return
     with suppress(UserError):
         run("pull", *files)
         return
+    remove_leftovers()
     try:
         # Once a pull has failed, DVC's index takes what did not arrive for cached: try again without it.
         with tempfile.TemporaryDirectory() as empty:
             run("pull", *files, DVC_SITE_CACHE_DIR=empty)
     except UserError as error:
+        remove_leftovers()
         absent = [file for file in files if not Path(file).exists()]
-        which = f"{absent[0]} and {len(absent) - 1} other files" if absent else "some files"
-        raise UserError(f"{which} did not arrive: run it again, or ask who published them ({error})") from None
+        if absent and (any(phrase in str(error) for phrase in FULL) or _free() < max(size, ROOM)):
+            raise UserError(f"the disk has no room for {names(absent)}: free some space and run again") from None
+        _check_out_cached(absent)
+        if absent := [file for file in absent if not Path(file).exists()]:
+            raise NotArrivedError(
+                f"{names(absent)} did not arrive: run it again, or ask who published them ({error})"
+            ) from None
+
+
+def _check_out_cached(files: Sequence[str]) -> None:
+    """Write those files that DVC holds: where one could not be fetched, it wrote none."""
+    fetched = [file for file in files if (md5 := published_md5(file)) and _cached(md5).exists()]
+    if fetched:
+        try:
+            run("checkout", *fetched)
+        except UserError:
+            remove_leftovers()
+
+
+def names(files: Sequence[str]) -> str:
+    """One of some files and how many others there are."""
+    if len(files) == 1:
+        return files[0]
+    return f"{files[0]} and {len(files) - 1} other file{'s' * (len(files) > 2)}"
+
+
+def _free() -> int:
+    """Bytes free where files arrive and where they are kept."""
+    return min(shutil.disk_usage(place).free for place in (Path(), CACHE) if place.exists())
+
+
+def remove_leftovers(idle_seconds: float = 0.0) -> None:
+    """Delete the half-written files of a DVC that failed or was killed.
+
+    Args:
+        idle_seconds: for how long nobody may have written to them.
+    """
+    for place in (CACHE, *(Path("results") / name for name in CLASSES)):
+        for path in place.rglob(TEMPORARY):
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime >= idle_seconds:
+                    path.unlink()
 
 
 def forget_cached(file: str) -> None:
     """Remove what the local cache holds of a published file, which has been found damaged."""
     if md5 := published_md5(file):
-        cache_folder = Path(run("cache", "dir").strip())
-        (cache_folder / "files" / "md5" / md5[:2] / md5[2:]).unlink(missing_ok=True)
+        _cached(md5).unlink(missing_ok=True)
+
+
+def _cached(md5: str) -> Path:
+    """Where the local cache holds an object, if it does."""
+    return _cache_folder() / "files" / "md5" / md5[:2] / md5[2:]
+
+
+@cache
+def _cache_folder() -> Path:
+    return Path(run("cache", "dir").strip())

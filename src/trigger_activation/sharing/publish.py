@@ -87,8 +87,7 @@ def _record_and_push(by_folder: Mapping[Path, Sequence[str]]) -> list[Path]:
     """The ``.dvc`` files that changed; all are as before if the push fails."""
     before = {path: path.read_bytes() if path.exists() else None for path in map(_dvc_file, by_folder)}
     try:
-        for folder, files in by_folder.items():
-            _record(folder, files)
+        _record(by_folder)
         dvc.run("push", *map(str, before))
     except BaseException:
         for path, content in before.items():
@@ -104,15 +103,16 @@ def _dvc_file(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.dvc")
 
 
-def _record(folder: Path, files: Sequence[str]) -> None:
+def _record(by_folder: Mapping[Path, Sequence[str]]) -> None:
     """List the files; those that are listed and not here stay listed."""
-    if not dvc.is_tracked(folder):
-        dvc.run("add", str(folder))
-        return
-    listed = dvc.listed(folder)
-    changed = [file for file in files if listed.get(file) != md5(file)]
-    if changed:
-        dvc.run("add", *changed)
+    new = []
+    for folder, files in by_folder.items():
+        if dvc.is_tracked(folder):
+            new += [file for file in files if dvc.listed(folder).get(file) != md5(file)]
+        else:
+            new.append(str(folder))
+    if new:
+        dvc.run("add", *new)
 
 
 def _report(changed: Sequence[Path], remote: str) -> None:
