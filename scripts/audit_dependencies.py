@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 
-SERVICE = "https://pypi.org/pypi/pip/json"
+LOCK = Path("requirements.lock")
+SERVICE = "https://pypi.org/pypi/{name}/{version}/json"
 # Without --strict a package that the service does not know counts as sound.
-COMMAND = ["pip-audit", "--strict", "--requirement", "requirements.lock", "--disable-pip", "--no-deps"]
+COMMAND = ["pip-audit", "--strict", "--requirement", str(LOCK), "--disable-pip", "--no-deps"]
 
 
 def obstacle() -> str | None:
@@ -19,12 +22,18 @@ def obstacle() -> str | None:
     if shutil.which(COMMAND[0]) is None:
         return f"{COMMAND[0]} is not installed (python -m pip install {COMMAND[0]})"
     try:
-        with urllib.request.urlopen(SERVICE, timeout=10) as answer:
+        # Of one of the packages: a mirror may serve names and files, but no single versions, with which the list goes.
+        with urllib.request.urlopen(SERVICE.format_map(_a_locked_package()), timeout=10) as answer:
             if "vulnerabilities" in json.load(answer):
                 return None
     except (OSError, ValueError):
         pass
     return "no network, or none that reaches PyPI's list of vulnerabilities"
+
+
+def _a_locked_package() -> dict[str, str]:
+    name, version = re.findall(r"^([\w.-]+)==([\w.]+)$", LOCK.read_text(encoding="utf-8"), re.MULTILINE)[0]
+    return {"name": name, "version": version}
 
 
 def main() -> int:
