@@ -11,6 +11,8 @@ from trigger_activation.errors import UserError
 from trigger_activation.storage.atomic import writing_to
 
 LOCK = Path("results/.lock")
+HOLDER = LOCK.with_name(".lock-holder")
+"""Who took the lock last; it stays, as the lock's own file does."""
 
 
 class RunLock:
@@ -33,17 +35,15 @@ class RunLock:
                 raise UserError(
                     f"another run{_holder()} is writing to results/ here: wait until it ends, or stop it"
                 ) from None
-            LOCK.with_name(".lock-holder").write_text(str(os.getpid()))
+            HOLDER.write_text(str(os.getpid()))
 
     def release(self) -> None:
         """Give the lock back, if this process holds it."""
-        if self._lock.is_locked:
-            LOCK.with_name(".lock-holder").unlink(missing_ok=True)
-            self._lock.release()
+        self._lock.release()
 
 
 def _holder() -> str:
     try:
-        return f" (process {int(LOCK.with_name('.lock-holder').read_text())})"
+        return f" (process {int(HOLDER.read_text())})"
     except (OSError, ValueError):
         return ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 import threading
 import time
@@ -79,6 +80,7 @@ def _submit(workers: int, function: Callable[..., Any], arguments: Sequence[Any]
 def _start(parent: int) -> None:
     """Initializer of a worker: watch the parent."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Bars of different workers go to different logs. The lock that tqdm would share between processes outlives a
     # worker that is killed, about which Python then complains on the terminal.
     tqdm.set_lock(threading.RLock())
@@ -97,7 +99,7 @@ def _perform(spec_path: str, recipe: str, log: str) -> None:
     from trigger_activation.plan.costs import ON_GPU
     from trigger_activation.stages import load_stage
 
-    with _output_to(Path(log)):
+    with _output_to(Path(log)), _interruptible():
         spec = read_spec(Path(spec_path), recipe)
         make = load_stage(spec.kind)
         if not spec.path.startswith("paper_tables/"):  # What is rendered does without torch, and need not wait for it.
@@ -110,6 +112,16 @@ def _perform(spec_path: str, recipe: str, log: str) -> None:
                 make(Job(spec))
         except Exception as error:
             raise _explained(error, spec.path) from None
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C reaches every process of a terminal: it ends a worker's job, and means nothing to an idle worker."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _explained(error: Exception, path: str) -> Exception:
