@@ -70,18 +70,27 @@ def heavy_files(folder: Path) -> list[Path]:
     return [path for place in places for path in place.rglob("*") if path.suffix in SUFFIXES]
 
 
+NOTHING = {"files": 0, "MiB": 0.0}
+
+
+def extent(folder: Path) -> dict[str, float]:
+    """Number and size of what DVC keeps of a folder's results."""
+    sizes = [path.stat().st_size for path in heavy_files(folder)]
+    return {"files": len(sizes), "MiB": round(sum(sizes) / 2**20, 1)}
+
+
 def publish_and_pull(folder: Path, experiment: str) -> list[dict[str, Any]]:
     """Publish, publish again, clone, pull what Table II is made from, pull again."""
     table, clone = TABLE.format(experiment=experiment), folder.with_name("clone")
-    kept = len(heavy_files(folder))
-    rows = [{"what": "publish", "files": kept, **run(folder, "trigact", "publish", experiment)}]
+    kept = extent(folder)
+    rows = [{"what": "publish", **kept, **run(folder, "trigact", "publish", experiment)}]
     commit(folder, "results/*/*.dvc", "results/*/.gitignore")
-    rows.append({"what": "publish again", "files": kept, **run(folder, "trigact", "publish", experiment)})
+    rows.append({"what": "publish again", **kept, **run(folder, "trigact", "publish", experiment)})
     run(folder, "git", "clone", "--quiet", ".", str(clone))
     shutil.rmtree(clone / "results/cells", ignore_errors=True)
     pulled = run(clone, "trigact", "pull", table)
-    rows.append({"what": "pull Table II", "files": len(heavy_files(clone)), **pulled})
-    return [*rows, {"what": "pull it again", "files": 0, **run(clone, "trigact", "pull", table)}]
+    rows.append({"what": "pull Table II", **extent(clone), **pulled})
+    return [*rows, {"what": "pull it again", **NOTHING, **run(clone, "trigact", "pull", table)}]
 
 
 def dry_run(folder: Path, experiment: str, *targets: str) -> dict[str, float]:
@@ -100,7 +109,7 @@ def round_trip(experiment: str) -> list[dict[str, Any]]:
         clone = folder.with_name("clone")
         run(clone, "git", "checkout", "--quiet", "--", "results/cells")
         built = run(clone, "snakemake", TABLE.format(experiment=experiment), "--cores", "2", "--quiet", "all")
-        return [{"of": experiment, **row} for row in [*rows, {"what": "build it", "files": 0, **built}]]
+        return [{"of": experiment, **row} for row in [*rows, {"what": "build it", **NOTHING, **built}]]
 
 
 def simulation() -> list[dict[str, Any]]:
@@ -111,9 +120,9 @@ def simulation() -> list[dict[str, Any]]:
         with chdir(folder):
             invent(artifacts)
         rows = publish_and_pull(folder, "paper")
-        everything = {"what": "plan, all there", "files": rows[0]["files"], **dry_run(folder, "paper")}
+        everything = {"what": "plan, all there", **extent(folder), **dry_run(folder, "paper")}
         planned = dry_run(folder.with_name("clone"), "paper", TABLE.format(experiment="paper"))
-        table = {"what": "plan Table II after the pull", "files": rows[2]["files"], **planned}
+        table = {"what": "plan Table II after the pull", **extent(folder.with_name("clone")), **planned}
         return [{"of": f"paper, {len(artifacts)} tiny artifacts", **row} for row in [*rows, everything, table]]
 
 
