@@ -137,10 +137,11 @@ class Workflow:
 
     @staticmethod
     def caption(experiment: str, name: str) -> str:
-        """For Snakemake's report: the caption of a rendered table or figure as plain text, if it is there."""
+        """For Snakemake's report: the caption of a rendered table or figure as reStructuredText, if it is there."""
         path = Path(paths.rendered(experiment, name, "md"))
         first = path.read_text(encoding="utf-8").partition("\n")[0] if path.exists() else ""
-        return re.sub(r"\\(.)", r"\1", first.replace("**", ""))
+        plain = re.sub(r"\\(.)", r"\1", first.replace("**", ""))
+        return re.sub(r"([\\*`|_])", r"\\\1", plain)
 
     def begin(self) -> None:
         """Before the first job: take the lock, refuse what cannot be made, forgive clocks that ran ahead."""

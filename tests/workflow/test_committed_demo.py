@@ -6,8 +6,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from docutils.core import publish_doctree
 
 from smoke_project import ROOT, Project, new_project
+from trigger_activation.workflow import Workflow
 
 pytestmark = pytest.mark.workflow
 
@@ -15,6 +17,17 @@ DEMO = Path("paper_tables/demo")
 TEXTS = (".tex", ".csv", ".md", ".html", ".yaml")
 TARGETS = [str(DEMO / name) for name in ("index.html", "comparison.md", "audit.md", "metrics.yaml")]
 """The page shows all tables and figures, so they are rendered too."""
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / DEMO).glob("[ft]*.md")))
+def test_captions_in_the_report_are_read_as_plain_text(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    caption = Workflow.caption("demo", name)
+    document = publish_doctree(caption, settings_overrides={"halt_level": 1, "report_level": 1})
+    (paragraph,) = document.children
+    assert {type(child).__name__ for child in paragraph.children} == {"Text"}
+    printed = (DEMO / f"{name}.md").read_text(encoding="utf-8").partition("\n")[0].replace("**", "").replace("\\", "")
+    assert paragraph.astext() == printed
 
 
 @pytest.fixture(scope="module")
