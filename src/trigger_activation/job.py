@@ -184,6 +184,7 @@ class Job:
     def publish_json(self, content: dict[str, Any]) -> None:
         """Write a JSON artifact with its record inside."""
         write_json_artifact(Path(self.spec.path), content, self._record(self.spec.path, {}))
+        self.scratch.discard()
 
     def publish_texts(self, texts: Mapping[str, str]) -> None:
         """Write the artifact's files as texts, by file name, then its record."""

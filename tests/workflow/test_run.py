@@ -10,10 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from torch import Tensor
 
 from smoke_project import Project, make
 from trigger_activation.config import load_config
+from trigger_activation.evaluation import white_box
+from trigger_activation.evaluation.white_box import robustness
 from trigger_activation.plan import Plan, build_plan
+from trigger_activation.storage import scratch
 from trigger_activation.storage.arrays import load_arrays
 
 pytestmark = pytest.mark.workflow
@@ -113,6 +117,28 @@ def test_a_white_box_measurement_has_the_same_bytes_in_another_process(plan: Pla
     path.unlink()
     make(plan, str(path))
     assert path.read_bytes() == before
+
+
+def test_a_white_box_measurement_goes_on_after_the_last_victim(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = Path("results/cells/smoke/measured/whitebox/fixed_64.json")
+    before = path.read_bytes()
+    path.unlink()
+    attacked: list[object] = []
+
+    def interrupted(victim: object, *arguments: object, **effort: object) -> dict[str, Tensor]:
+        attacked.append(victim)
+        if len(attacked) == 2:
+            raise KeyboardInterrupt
+        return robustness(victim, *arguments, **effort)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(scratch, "INTERVAL", 0.0)
+    monkeypatch.setattr(white_box, "robustness", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        make(plan, str(path))
+    make(plan, str(path))
+    assert len(attacked) == 3  # the first once, the second twice
+    assert path.read_bytes() == before
+    assert not list(Path("results/scratch").glob("*"))
 
 
 def test_examples_are_those_that_the_cells_call_fooled(finished: Project) -> None:

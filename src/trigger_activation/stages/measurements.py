@@ -28,13 +28,15 @@ def make_whitebox(job: Job) -> None:
     attack = ATTACKS.instance(given["attack"])
     effort = {key: given[key] for key in ("batch_size", "iterations", "queries")}
     paths = [reference.path for reference in job.spec.inputs["victims"]]
-    robust = [
-        white_box.robustness(victim, attack, images, labels, generator=job.generator(path), **effort)
-        for path, victim in zip(paths, tqdm(job.networks("victims"), desc="victims"), strict=True)
-    ]
+    victims = job.networks("victims")
+    robust: list[dict[str, torch.Tensor]] = (job.scratch.load() or {"victims": []})["victims"]
+    for path, victim in tqdm(list(zip(paths, victims, strict=True))[len(robust) :], desc="victims"):
+        found = white_box.robustness(victim, attack, images, labels, generator=job.generator(path), **effort)
+        robust.append({name: withstood.cpu() for name, withstood in found.items()})
+        job.scratch.save({"victims": robust}, f"victim {len(robust)} of {len(paths)}")
     # each (seeds, T, 1, N)
     shape = len(given["seeds"]), len(given["networks"]), 1, len(labels)
-    correct = {name: torch.stack([r[name] for r in robust]).reshape(shape).cpu().numpy() for name in robust[0]}
+    correct = {name: torch.stack([r[name] for r in robust]).reshape(shape).numpy() for name in robust[0]}
     weights, every = bootstrap_weights(job, len(labels)), accuracy.all_pairs(*shape[1:3])
     accuracies = {name: 100 * hits.mean(axis=-1).ravel() for name, hits in correct.items()}
     evidence = {"single_step": accuracies["pgd"] - accuracies["single_step"]}
