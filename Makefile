@@ -25,7 +25,7 @@ trust: env  ## what the tests try to break, and how often that ended well
 	python -m pytest -q tests/faults
 
 FAULTS ?= 44
-faults: env  ## many faults at random moments of a run, in about half an hour
+faults: env  ## many faults at random moments of a run, in about ten minutes
 	FAULTS=$(FAULTS) python -m pytest -v tests/faults/test_survival.py
 
 audit: env  ## known vulnerabilities of the locked packages
