@@ -109,7 +109,7 @@ def test_complete_makes_every_artifact_from_committed_cells(copy: Project) -> No
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     planned = copy.planned(settings=("experiment=smoke", "complete=true"))
     made = {"dataset": 2, "checkpoint": 18, "tae": 32, "purified_tae": 4, "purified_clean": 2}
-    measured = {"cell": 56, "cost": 6, "measurement": 8}
+    measured = {"cell": 51, "cost": 6, "measurement": 8}
     # The audit rests on config alone, so it is complete already.
     rendered = {"table": 12, "figure": 6, "comparison": 1, "metrics": 1, "run_record": 1, "page": 1, "pdf": 1}
     assert planned == {**made, **measured, **rendered}
@@ -122,7 +122,7 @@ def test_a_complete_run_adds_its_record_to_what_is_there(copy: Project) -> None:
     assert copy.planned(settings=complete) == copy.planned() == {}
     run = json.loads((copy.folder / "paper_tables/smoke/run.json").read_text())["content"]
     counts = {total["kind"]: total["artifacts"] for total in run["kinds"]}
-    assert counts == {"dataset": 2, "checkpoint": 16, "helper": 2, "tae": 32, "purified": 6, "cell": 56}
+    assert counts == {"dataset": 2, "checkpoint": 16, "helper": 2, "tae": 32, "purified": 6, "cell": 51}
     assert min(total["seconds"] for total in run["kinds"]) > 0
     assert "What the run took" in (copy.folder / "paper_tables/smoke/index.html").read_text()
 

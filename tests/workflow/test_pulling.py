@@ -131,9 +131,9 @@ def edited(tmp_path: Path) -> Edited:
         pytest.param(CAPTION, ONE_TABLE, "", id="caption"),
         pytest.param(LABEL, ONE_TABLE, "", id="label"),
         pytest.param(ATTACK, MIFGSM, "/mifgsm", id="attack parameter"),
-        pytest.param(TRAINING, {"checkpoint": 2, "cell": 5, **ONE_TABLE}, "tdat", id="training parameter"),
+        pytest.param(TRAINING, {"checkpoint": 2, "cell": 4, **ONE_TABLE}, "tdat", id="training parameter"),
         pytest.param(COLUMN, {"checkpoint": 2, "cell": 2, **ONE_TABLE}, "learn_4", id="new column"),
-        pytest.param(SEED, {"checkpoint": 2, "cell": 5, **ONE_TABLE}, "tdat/seed1.safe|/tdat.json", id="new seed"),
+        pytest.param(SEED, {"checkpoint": 2, "cell": 4, **ONE_TABLE}, "tdat/seed1.safe|/tdat.json", id="new seed"),
     ],
 )
 def test_a_change_plans_exactly_what_depends_on_it(

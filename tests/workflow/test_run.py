@@ -34,6 +34,10 @@ def test_every_planned_file_is_there(finished: Project) -> None:
     assert not missing
 
 
+def test_the_experiment_for_tests_stays_small(finished: Project) -> None:
+    assert len(list(build_plan(load_config(finished.folder / "config")).of_experiment("smoke"))) <= 150
+
+
 def test_nothing_half_written_stays(finished: Project) -> None:
     assert not list(finished.folder.rglob(".partial-*"))
 

@@ -57,8 +57,8 @@ def make_missing(plan: Plan, path: str) -> list[str]:
 def test_an_exported_network_keeps_its_row(copy: Project, network: str, paradigm: str, seed: int, twin: str) -> None:
     trained = load_file(f"results/checkpoints/smoke/{network}__{paradigm}/seed{seed}.safetensors")
     plan = declare(copy, network, {name.removeprefix("network."): tensor for name, tensor in trained.items()})
-    assert make_missing(plan, TABLE) == ["cell"] * 5 + ["imported", "table"]
-    for attack in ("clean", "pgd", "difgsm"):
+    assert make_missing(plan, TABLE) == ["cell"] * 4 + ["imported", "table"]
+    for attack in ("clean", "pgd", "mifgsm"):
         mine, original = read_content(cell("mine", attack)), read_content(cell(twin, attack))
         row = original["victims"].index(network)
         assert mine["victims"] == [network]
@@ -92,7 +92,7 @@ def test_one_key_and_one_column_plan_one_column(copy: Project) -> None:
     declare(copy, "vgg-s", trained)
     assert copy.planned() == {
         "checkpoint": 1,
-        "cell": 5,
+        "cell": 4,
         "table": 1,
         "comparison": 1,
         "metrics": 1,
