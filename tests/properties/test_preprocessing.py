@@ -326,6 +326,8 @@ def test_a_seed_depends_on_the_position_and_not_on_how_many_images_there_are() -
 class Witness(nn.Module):
     """A victim that remembers what it saw, and tells images apart by their brightest region."""
 
+    trigger = None
+
     def __init__(self) -> None:
         super().__init__()
         self.seen: list[Tensor] = []
@@ -368,6 +370,11 @@ class Cell:
     def records(self, role: str) -> list[SimpleNamespace]:
         assert role == "images"
         return [SimpleNamespace(path=f"set{number}", kind="dataset") for number in range(len(self.sets))]
+
+    def claimed_records(self, role: str) -> list[SimpleNamespace]:
+        """As of networks that were trained elsewhere, whose records tell nothing of training."""
+        assert role == "victims"
+        return [SimpleNamespace(checks={}) for _ in self.victims]
 
     def images(self, record: SimpleNamespace, count: int) -> Tensor:
         return self.sets[int(record.path.removeprefix("set"))][:count]
