@@ -37,7 +37,12 @@ def same_twice(preprocessing: Preprocessing, images: Tensor, path: str) -> float
 
 
 def of_clean_images(
-    job: Job, record: Record, victims: Sequence[DeployedNetwork], images: Tensor, correct: NDArray[np.bool_]
+    job: Job,
+    record: Record,
+    victims: Sequence[DeployedNetwork],
+    images: Tensor,
+    labels: Tensor,
+    correct: NDArray[np.bool_],
 ) -> Evidence:
     """Of a cell that shows clean images.
 
@@ -46,6 +51,7 @@ def of_clean_images(
         record: of the image set.
         victims: all seeds and networks.
         images: uint8 (N, H, W, 3), as they are before preprocessing.
+        labels: (N,).
         correct: (seeds, T, 1, N).
     """
     if recipe := job.parameters["preprocessing"]:
@@ -56,21 +62,13 @@ def of_clean_images(
     logged = [victim.checks.get("training_accuracy") for victim in job.claimed_records("victims")]
     measured = 100 * correct.mean(axis=-1).ravel()
     gaps = [abs(log - own) for log, own in zip(logged, measured, strict=True) if log is not None]
+    bare = [DeployedNetwork(victim.network, None) for victim in victims if victim.trigger is not None]
+    predicted = [accuracy.predict(network, images, job.parameters["batch_size"]) for network in bare]
+    right = [100 * float((classes == labels).double().mean()) for classes in predicted]
     return {
         "training_log": [round(float(gap), DECIMALS) for gap in gaps],
-        "without_trigger": _above_guessing(job, record, victims, images),
+        "without_trigger": [round(share - 100 / record.parameters["classes"], DECIMALS) for share in right],
     }
-
-
-def _above_guessing(job: Job, record: Record, victims: Sequence[DeployedNetwork], images: Tensor) -> list[float]:
-    """Points of f(x) above the accuracy of a guess, for each victim that has a trigger to leave out."""
-    bare = [DeployedNetwork(victim.network, None) for victim in victims if victim.trigger is not None]
-    if not bare:
-        return []
-    _, labels = job.labelled("test", len(images))
-    predicted = accuracy.predict_each(bare, map(to_float, torch.split(images, job.parameters["batch_size"])))
-    right = (predicted == labels).double().mean(dim=1)
-    return [round(100 * (share - 1 / record.parameters["classes"]), DECIMALS) for share in right.tolist()]
 
 
 def of_taes(job: Job, records: Sequence[Record], budget: Sequence[float], correct: NDArray[np.bool_]) -> Evidence:

@@ -37,7 +37,7 @@ def make_cell(job: Job) -> None:
     classes = classes.reshape(len(predicted), len(given["seeds"]), -1, len(labels)).transpose(1, 2, 0, 3)
     correct = classes == labels.cpu().numpy()
     if given["attack"] == CLEAN:
-        evidence = of_clean_images(job, records[0], victims, test, correct)
+        evidence = of_clean_images(job, records[0], victims, test, labels, correct)
     else:
         evidence = of_taes(job, records, budget, correct)
     job.publish_by_product({"classes": classes.astype(np.uint16)})
