@@ -69,6 +69,18 @@ def test_a_pull_brings_what_the_target_is_made_from_and_nothing_else(origin: Pro
     assert (copy.folder / CELL).read_bytes() == (origin.folder / CELL).read_bytes()
 
 
+def test_an_official_archive_may_be_imported_instead_of_downloaded(origin: Project, tmp_path: Path) -> None:
+    copy = clone(origin, tmp_path / "clone")
+    (tmp_path / "theirs").write_bytes(b"an archive that somebody else keeps")
+    archive = "results/external/cifar-10-python.tar.gz"
+    (copy.folder / archive).parent.mkdir(parents=True)
+    must(copy, "dvc", "import-url", str(tmp_path / "theirs"), archive)
+    assert must(copy, "git", "status", "--short", "--untracked-files=all").split() == ["??", f"{archive}.dvc"]
+    (copy.folder / archive).unlink()
+    must(copy, "dvc", "pull", archive)
+    assert (copy.folder / archive).read_bytes() == (tmp_path / "theirs").read_bytes()
+
+
 def test_a_changed_parameter_pulls_only_what_still_fits(origin: Project, tmp_path: Path) -> None:
     copy = clone(origin, tmp_path / "clone")
     (copy.folder / CELL).unlink()
