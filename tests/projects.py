@@ -221,8 +221,8 @@ def one_sentence(message: str) -> str:
     return message
 
 
-def write_artifact(plan: Plan, path: str, content: str = "first") -> None:
-    """Write an artifact and its record as a job does; ``content`` tells two makes apart."""
+def write_artifact(plan: Plan, path: str, content: str = "first", seconds: float | None = None) -> None:
+    """Write an artifact and its record as a job does; ``content`` tells two makes apart, ``seconds`` is its time."""
     artifact = plan[path]
     parents = (*artifact.input_paths, *artifact.optional_paths)
     inputs = {parent: record.sha256 for parent in parents if (record := read_record(parent))}
@@ -233,6 +233,7 @@ def write_artifact(plan: Plan, path: str, content: str = "first") -> None:
         parameters=dict(artifact.parameters),
         versions=dict(artifact.versions),
         inputs=inputs,
+        environment=None if seconds is None else {"seconds": seconds},
     )
     for file in (*artifact.files, *artifact.by_products):
         Path(file).parent.mkdir(parents=True, exist_ok=True)

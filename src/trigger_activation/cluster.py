@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from trigger_activation.provenance.record import hash_file
 CONFIG = Path("config")
 FROZEN = "TRIGACT_CONFIG"
 """The environment variable that tells jobs where the config of their run lies."""
-SETTINGS = "workflow/profiles/slurm/settings.yaml"
+SETTINGS, PROFILE = "workflow/profiles/slurm/settings.yaml", "workflow/profiles/slurm/config.yaml"
 
 
 @dataclass(frozen=True)
@@ -41,18 +44,67 @@ class Cluster:
         given = {name: self.settings.get(name) for name in ("account", "partition")}
         return {f"slurm_{name}": str(value) for name, value in given.items() if value}
 
+    @cached_property
+    def limits(self) -> list[float] | None:
+        """Minutes that each of the partitions lets a job last; None where SLURM does not answer."""
+        partition = self.settings.get("partition")
+        return _limits(partition) if partition and shutil.which("sinfo") else None
+
+    @property
+    def longest_minutes(self) -> float:
+        """How long a job may last: what the settings say, but no longer than a partition lets it."""
+        hours = self.settings.get("max_hours")
+        limits = [*(self.limits or ()), 60 * hours if isinstance(hours, int | float) else math.inf]
+        return float(min(limits))
+
+    def minutes(self, asked: int) -> int:
+        """The time to ask for instead of ``asked``."""
+        return int(min(asked, self.longest_minutes))
+
     def check(self) -> None:
         """Refuse to start what cannot be submitted.
 
         Raises:
-            UserError: no partition is set, or SLURM is not here.
+            UserError: no partition is set or it is not there, or SLURM is not here.
         """
         if not self.is_used:
             return
-        if not self.settings.get("partition"):
+        partition = self.settings.get("partition")
+        if not partition:
             raise UserError(f"no partition is set: write yours, and the account if you need one, into {SETTINGS}")
         if shutil.which("sbatch") is None:
             raise UserError("there is no sbatch here: start the run on a login node, or without --profile")
+        if not isinstance(hours := self.settings.get("max_hours"), int | float | None):
+            raise UserError(f"max_hours is {hours!r}: write a number, or null, into {SETTINGS}")
+        if self.limits == []:
+            raise UserError(f"there is no partition {partition!r}: sinfo -s lists them; write yours into {SETTINGS}")
+
+    def notice(self, longest: str, hours: float) -> str | None:
+        """If the longest job of a run takes more time than one may: how many tries it needs."""
+        if 60 * hours <= self.longest_minutes:
+            return None
+        return (
+            f"{longest} takes about {hours:.0f} hours, and a job here may last {self.longest_minutes / 60:.0f}: it "
+            f"needs {math.ceil(60 * hours / self.longest_minutes)} tries or more, each going on where the last one "
+            f"ended. `retries` in {PROFILE} says how many there are after the first."
+        )
+
+
+def _limits(partition: str) -> list[float] | None:
+    command = ["sinfo", "--noheader", f"--partition={partition}", "--format=%l"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    return None if answer.returncode else [_minutes(limit) for limit in answer.stdout.split()]
+
+
+def _minutes(limit: str) -> float:
+    """Of a time as SLURM prints it: ``2-00:00:00``, ``10:00:00``, ``30:00``, ``infinite``."""
+    if not limit[0].isdigit():
+        return math.inf
+    days, _, clock = limit.rpartition("-")
+    seconds = 0
+    for part in clock.split(":"):
+        seconds = 60 * seconds + int(part)
+    return 24 * 60 * int(days or 0) + seconds / 60
 
 
 def frozen_config() -> Path:

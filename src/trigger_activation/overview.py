@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,8 @@ from trigger_activation.plan.costs import GPU, CostModel, longest_chain
 from trigger_activation.provenance.freshness import Freshness, Status
 from trigger_activation.provenance.record import is_json, read_record, sidecar
 from trigger_activation.sharing.dvc import CLASSES
+
+EVERY_KIND = ""
 
 
 @dataclass(frozen=True)
@@ -30,21 +32,66 @@ class Totals:
         return f"{self.jobs:>8}{self.hours:>12,.1f}{self.size / 2**30:>10.1f}{self.chain:>12,.1f}"
 
 
+class Hours:
+    """What artifacts take: those that are here as measured, the others as estimated and at the pace of the former.
+
+    Args:
+        artifacts: those of an experiment.
+    """
+
+    def __init__(self, config: Config, freshness: Freshness, artifacts: Iterable[Artifact]) -> None:
+        self.model = CostModel(config)
+        self.measured: dict[str, float] = {}
+        self._took: dict[str, float] = defaultdict(float)
+        self._estimated: dict[str, float] = defaultdict(float)
+        for artifact in artifacts:
+            took = _measured_hours(artifact) if freshness.verdict(artifact.path).valid else None
+            if took is not None:
+                self.measured[artifact.path] = took
+                self._count(artifact, took)
+
+    def of(self, artifact: Artifact) -> float:
+        """Hours of one artifact."""
+        took = self.measured.get(artifact.path)
+        return self.model.gpu_hours(artifact) * self.pace(artifact.kind) if took is None else took
+
+    def pace(self, kind: str = EVERY_KIND) -> float:
+        """Hours measured over hours estimated: of a kind, or of all where none of it is here; 1 where nothing is."""
+        counted = kind if self._estimated[kind] else EVERY_KIND
+        return self._took[counted] / self._estimated[counted] if self._estimated[counted] else 1.0
+
+    def __str__(self) -> str:
+        """A sentence on where they are from."""
+        estimate = f"Hours of one {GPU}, estimated within a factor of two"
+        if not self._estimated[EVERY_KIND]:
+            return f"{estimate}; nothing is here yet that tells how long it took."
+        return (
+            f"{estimate}; {len(self.measured)} artifacts are here and count with the hours that they took, the others "
+            f"at their pace ({self.pace():.2g} times the estimate)."
+        )
+
+    def _count(self, artifact: Artifact, took: float) -> None:
+        estimated = self.model.gpu_hours(artifact)
+        for kind in (artifact.kind, EVERY_KIND) if estimated else ():
+            self._took[kind] += took
+            self._estimated[kind] += estimated
+
+
 def cost_table(config: Config, plan: Plan, experiment: str) -> str:
     """Jobs, GPU hours, storage and the longest chain, per kind of artifact and per target."""
     everything = plan.of_experiment(experiment)
-    hours, sizes, measured = _costs(config, plan, everything)
+    source, model = Hours(config, Freshness(plan), everything), CostModel(config)
+    hours = {artifact.path: source.of(artifact) for artifact in everything}
 
     def totals(artifacts: Iterable[Artifact], targets: Iterable[str] = ()) -> Totals:
-        paths = [artifact.path for artifact in artifacts]
-        chain = longest_chain(plan, hours, targets)
-        return Totals(len(paths), sum(hours[p] for p in paths), sum(sizes[p] for p in paths), chain)
+        counted = list(artifacts)
+        size = sum(model.bytes(artifact) for artifact in counted)
+        return Totals(len(counted), sum(hours[a.path] for a in counted), size, longest_chain(plan, hours, targets))
 
     kinds = dict.fromkeys(artifact.kind for artifact in everything)
     targets = plan.targets[experiment]
     lines = [
-        f"Hours of one {GPU}, estimated within a factor of two; {measured} of {len(everything)} artifacts are here and "
-        "count with the hours that they took. GiB without networks. The chain is what no number of GPUs shortens.",
+        f"{source} GiB without networks. The chain is what no number of GPUs shortens.",
         "",
         f"{experiment:<24}{'jobs':>8}{'GPU hours':>12}{'GiB':>10}{'chain':>12}",
         *(f"{kind:<24}{totals(a for a in everything if a.kind == kind)}"[:-12] for kind in kinds),
@@ -55,18 +102,6 @@ def cost_table(config: Config, plan: Plan, experiment: str) -> str:
     return "\n".join(lines)
 
 
-def _costs(config: Config, plan: Plan, artifacts: Iterable[Artifact]) -> tuple[dict[str, float], dict[str, int], int]:
-    """Path -> hours, path -> bytes, and how many of them are measured."""
-    model, freshness = CostModel(config), Freshness(plan)
-    hours, sizes, measured = {}, {}, 0
-    for artifact in artifacts:
-        took = _measured_hours(artifact) if freshness.verdict(artifact.path).valid else None
-        measured += took is not None
-        hours[artifact.path] = model.gpu_hours(artifact) if took is None else took
-        sizes[artifact.path] = model.bytes(artifact)
-    return hours, sizes, measured
-
-
 def _measured_hours(artifact: Artifact) -> float | None:
     record = read_record(artifact.path)
     return record.environment["seconds"] / 3600 if record is not None and record.environment else None
@@ -74,12 +109,13 @@ def _measured_hours(artifact: Artifact) -> float | None:
 
 def status_table(config: Config, plan: Plan, experiment: str) -> str:
     """Per target: how many artifacts are here, stale and missing, and the GPU hours that are left."""
-    model, freshness = CostModel(config), Freshness(plan)
-    lines = [f"{experiment:<24}{'here':>8}{'stale':>8}{'missing':>9}{'GPU hours left':>16}"]
+    freshness = Freshness(plan)
+    hours = Hours(config, freshness, plan.of_experiment(experiment))
+    lines = [str(hours), "", f"{experiment:<24}{'here':>8}{'stale':>8}{'missing':>9}{'GPU hours left':>16}"]
     for name, path in {**plan.targets[experiment], "all": ""}.items():
         targets = [path] if path else list(plan.targets[experiment].values())
         counts = Counter(freshness.verdict(artifact.path).status for artifact in plan.upstream(targets))
-        left = sum(model.gpu_hours(artifact) for artifact in _to_make(plan, freshness, targets))
+        left = sum(hours.of(artifact) for artifact in _to_make(plan, freshness, targets))
         lines.append(
             f"{name:<24}{counts[Status.VALID]:>8}{counts[Status.STALE]:>8}{counts[Status.MISSING]:>9}{left:>16,.1f}"
         )

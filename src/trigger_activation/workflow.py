@@ -30,6 +30,8 @@ from trigger_activation.sharing import dvc
 
 RECORDS = ("results/specs/spec", "results/logs/log")
 """Where every job leaves something beside its artifact."""
+MEMORY_TRIES = 3
+"""Tries of a job that ask for more memory than the one before."""
 
 
 class Workflow:
@@ -101,14 +103,16 @@ class Workflow:
         attempt, and a GPU where networks run."""
         costs = CostModel(self.config)
 
-        def resource(estimate: Callable[[Artifact], int]) -> Callable[..., int]:
-            return lambda wildcards, attempt: estimate(self.plan[_filled(pattern, wildcards)]) * attempt
+        def minutes(wildcards: Any, attempt: int) -> int:
+            return self.cluster.minutes(costs.minutes(self.plan[_filled(pattern, wildcards)]) * attempt)
+
+        def memory(wildcards: Any, attempt: int) -> int:
+            return costs.memory_mib(self.plan[_filled(pattern, wildcards)]) * min(attempt, MEMORY_TRIES)
 
         def gpu(wildcards: Any) -> int:
             return int(self.plan[_filled(pattern, wildcards)].kind in ON_GPU)
 
-        asked = {"runtime": resource(costs.minutes), "mem_mb": resource(costs.memory_mib), "gpu": gpu}
-        return {**asked, **self.cluster.resources}
+        return {"runtime": minutes, "mem_mb": memory, "gpu": gpu, **self.cluster.resources}
 
     def _needs(self, path: str) -> list[str]:
         if self.allow_missing and self.plan[path].kind == "table":
@@ -160,9 +164,16 @@ class Workflow:
         if self._marker is not None:
             self._marker.reset()
         _forgive_future_times(path for path in self._inputs if path not in self._planned)
-        if offer := self._offer():
-            print(offer, flush=True)
+        for notice in filter(None, (self._offer(), self._tries())):
+            print(notice, flush=True)
         self.progress.begin(self._planned.values())
+
+    def _tries(self) -> str | None:
+        """If jobs take longer than the cluster lets them: what that means for the longest."""
+        costs = CostModel(self.config)
+        hours = {path: costs.gpu_hours(artifact) for path, artifact in self._planned.items()}
+        longest = max(hours, key=hours.__getitem__, default=None)
+        return None if longest is None else self.cluster.notice(longest, hours[longest])
 
     def _offer(self) -> str | None:
         """If this run makes again what others may have published: how to fetch that instead."""

@@ -13,7 +13,7 @@ from smoke_project import BIN, Project, new_project
 
 pytestmark = pytest.mark.slurm
 
-CELL = "results/cells/smoke/clean/clean/at.json"
+TABLE = "paper_tables/smoke/table3.tex"
 CHECKPOINT = "results/checkpoints/smoke/vgg-s__at/seed0.safetensors"
 QUICK = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5")
 
@@ -66,17 +66,19 @@ def newest(node: OneNode, state: str) -> str:
     return str(max(found()))
 
 
-def test_a_cell_is_made_by_jobs_that_ask_for_what_they_need(one_node: OneNode, project: Project) -> None:
-    before = jobs(one_node).keys()
-    output, _ = (run := start(one_node, project, CELL)).communicate(timeout=400)
+def test_a_table_is_made_by_jobs_that_ask_for_what_they_need(one_node: OneNode, project: Project) -> None:
+    before, planned = jobs(one_node).keys(), project.planned(TABLE)
+    output, _ = (run := start(one_node, project, TABLE)).communicate(timeout=500)
     assert run.returncode == 0, output
-    assert (project.folder / CELL).exists()
+    assert (project.folder / TABLE).exists()
     asked = [job for number, job in jobs(one_node).items() if number not in before]
-    assert len(asked) == 2 + 2 + 1  # data sets, checkpoints, the cell
+    submitted = sum(planned.values()) - planned["table"]
+    assert len(asked) == submitted <= 20
     assert {(job["JobState"], job["Partition"], job["TimeLimit"]) for job in asked} == {
-        ("COMPLETED", "main", "00:20:00")
-    }
-    assert sorted(job.get("TresPerJob", "none") for job in asked) == ["gres:gpu:1"] * 3 + ["none"] * 2
+        ("COMPLETED", "main", "00:15:00")
+    }, "the partition allows less than the 20 minutes that small jobs ask for"
+    on_gpus = [job for job in asked if job.get("TresPerJob") == "gres:gpu:1"]
+    assert len(on_gpus) == submitted - planned["dataset"]
     assert all(mebibytes(job["MinMemoryNode"]) >= 4096 for job in asked)
 
 
@@ -86,6 +88,17 @@ def test_a_cancelled_job_is_tried_again(one_node: OneNode, project: Project) -> 
     one_node.query("scancel", job)
     output, _ = run.communicate(timeout=300)
     assert run.returncode == 0, output
+    assert (project.folder / CHECKPOINT).exists()
+
+
+def test_a_preempted_job_comes_back(one_node: OneNode, project: Project) -> None:
+    """Without counting as a failure: the run has no second try for it."""
+    run = start(one_node, project, CHECKPOINT, "--retries", "0")
+    preempted = int(newest(one_node, "RUNNING"))
+    one_node.query("sbatch", "--partition", "urgent", "--ntasks", str(CPUS), "-o", "/dev/null", "--wrap", "sleep 1")
+    output, _ = run.communicate(timeout=300)
+    assert run.returncode == 0, output
+    assert jobs(one_node)[preempted]["Restarts"] == "1"
     assert (project.folder / CHECKPOINT).exists()
 
 

@@ -17,7 +17,8 @@ GPU = "RTX 3090"
 TRAINING_PASS_MS = {32: 0.6, 224: 1.54}
 """Of one image through ResNet-18, forward and back to the parameters: the paper's Table V has 0.5 hours for 60 epochs
 of 50,000 images of 32 px, and 5.5 hours for 100 epochs of about 129,000 of 224 px."""
-SMALL_JOB_HOURS = 0.02
+JOB_HOURS = 0.006
+"""Of every job, to start Snakemake, PyTorch and a GPU."""
 ON_GPU = ("checkpoint", "helper", "tae", "purified", "cell", "whitebox", "flip", "concept", "theory", "cost")
 """Kinds of artifacts whose jobs run networks."""
 JOB_MIB, IMAGE_COPIES = 4096, 6
@@ -44,7 +45,7 @@ class CostModel:
             "cell": self._evaluating,
             "whitebox": self._white_box,
         }.get(artifact.kind, lambda _: 0.0)(artifact)
-        return max(milliseconds / 3.6e6, SMALL_JOB_HOURS)
+        return milliseconds / 3.6e6 + JOB_HOURS
 
     def minutes(self, artifact: Artifact) -> int:
         """Time to ask a cluster for."""
