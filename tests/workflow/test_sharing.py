@@ -114,6 +114,11 @@ def test_publishing_after_a_partial_pull_keeps_what_is_not_here(origin: Project,
     assert result.returncode == 0, result.stdout
     added = {"vgg-s__fixed_64/seed0.safetensors", "vgg-s__fixed_64/seed0.safetensors.prov.json"}
     assert listed(copy, CHECKPOINTS) == before | added
+    advice = f"git add {CHECKPOINTS}.dvc results/datasets/fashion16.dvc && git commit"
+    assert advice in result.stdout
+    assert advice in copy.trigact("publish", "smoke").stdout, "as after a publication that was killed"
+    commit(copy)
+    assert "nothing is new" in copy.trigact("publish", "smoke").stdout
 
 
 def test_a_damaged_artifact_is_not_published(origin: Project, tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ TRACKED = ("src", "config", "workflow", "requirements.lock")
 def code_state() -> dict[str, Any]:
     """Commit, whether the tree that makes results is changed, and package versions."""
     return {
-        "commit": _git("rev-parse", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain", "--", *TRACKED)),
+        "commit": git("rev-parse", "HEAD"),
+        "dirty": bool(git("status", "--porcelain", "--", *TRACKED)),
         "packages": {name: version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "host": platform.node(),
@@ -42,7 +42,8 @@ def processor_name() -> str:
     return platform.processor() or "cpu"
 
 
-def _git(*arguments: str) -> str | None:
+def git(*arguments: str) -> str | None:
+    """What git prints; None where it fails or is not there."""
     try:
         command = ["git", *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -9,6 +9,7 @@ from pathlib import Path
 from trigger_activation.errors import UserError
 from trigger_activation.lock import RunLock
 from trigger_activation.plan.artifact import Artifact
+from trigger_activation.provenance.environment import git
 from trigger_activation.provenance.record import sidecar
 from trigger_activation.sharing import dvc
 from trigger_activation.sharing.pull import intact, md5
@@ -34,10 +35,10 @@ def publish(artifacts: Iterable[Artifact]) -> None:
         by_folder = _files_by_folder(artifacts)
         for folder, files in by_folder.items():
             _check_only_known(folder, files)
-        changed = _record_and_push(by_folder)
+        _record_and_push(by_folder)
     finally:
         lock.release()
-    _report(changed, remote)
+    _report(by_folder, remote)
 
 
 def _files_by_folder(artifacts: Iterable[Artifact]) -> dict[Path, list[str]]:
@@ -83,8 +84,8 @@ def _check_only_known(folder: Path, files: Sequence[str]) -> None:
         )
 
 
-def _record_and_push(by_folder: Mapping[Path, Sequence[str]]) -> list[Path]:
-    """The ``.dvc`` files that changed; all are as before if the push fails."""
+def _record_and_push(by_folder: Mapping[Path, Sequence[str]]) -> None:
+    """List the files in ``.dvc`` files, which are as before if the push fails."""
     before = {path: path.read_bytes() if path.exists() else None for path in map(_dvc_file, by_folder)}
     try:
         _record(by_folder)
@@ -96,7 +97,6 @@ def _record_and_push(by_folder: Mapping[Path, Sequence[str]]) -> list[Path]:
             else:
                 path.write_bytes(content)
         raise
-    return [path for path, content in before.items() if path.read_bytes() != content]
 
 
 def _dvc_file(folder: Path) -> Path:
@@ -115,11 +115,14 @@ def _record(by_folder: Mapping[Path, Sequence[str]]) -> None:
         dvc.run("add", *new)
 
 
-def _report(changed: Sequence[Path], remote: str) -> None:
-    if not changed:
+def _report(folders: Iterable[Path], remote: str) -> None:
+    """Say what git does not hold yet, also of a publication that was killed."""
+    written = [file for folder in folders for file in (_dvc_file(folder), folder.with_name(".gitignore"))]
+    uncommitted = git(
+        "ls-files", "--modified", "--others", "--exclude-standard", "--", *dict.fromkeys(map(str, written))
+    )
+    if not uncommitted:
         print(f"Remote {remote} has it all; nothing is new.")
         return
-    beside = [path.with_name(".gitignore") for path in changed if path.with_name(".gitignore").exists()]
-    files = " ".join(str(path) for path in dict.fromkeys([*changed, *beside]))
     print(f"Remote {remote} has it all. To let others know of it:")
-    print(f"  git add {files} && git commit -m 'Publish artifacts' && git push")
+    print(f"  git add {' '.join(uncommitted.splitlines())} && git commit -m 'Publish artifacts' && git push")
