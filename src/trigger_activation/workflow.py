@@ -18,6 +18,7 @@ from trigger_activation.cluster import Cluster, freeze_config, frozen_config
 from trigger_activation.config import load_config
 from trigger_activation.config.schema import SLUG
 from trigger_activation.datasets import DATASETS
+from trigger_activation.devices import GpuUse, usable_gpus
 from trigger_activation.document.engine import MISSING_ENGINE, engine_is_there
 from trigger_activation.errors import UserError
 from trigger_activation.lock import RunLock
@@ -48,6 +49,7 @@ class Workflow:
             self.plan = build_plan(self.config)
         except UserError as error:
             raise WorkflowError(str(error)) from None
+        self.gpu = _gpu_use(settings)
         self.complete = _switched_on(settings, "complete")
         self.allow_missing = _switched_on(settings, "allow_missing")
         if self.complete and self.allow_missing:
@@ -110,7 +112,7 @@ class Workflow:
             return costs.memory_mib(self.plan[_filled(pattern, wildcards)]) * min(attempt, MEMORY_TRIES)
 
         def gpu(wildcards: Any) -> int:
-            return int(self.plan[_filled(pattern, wildcards)].kind in ON_GPU)
+            return int(self.gpu is not GpuUse.NONE and self.plan[_filled(pattern, wildcards)].kind in ON_GPU)
 
         return {"runtime": minutes, "mem_mb": memory, "gpu": gpu, **self.cluster.resources}
 
@@ -152,6 +154,9 @@ class Workflow:
         try:
             self._lock.acquire()
             self.cluster.check()
+            self.gpu.hand_down()
+            if self.gpu is GpuUse.REQUIRED and not self.cluster.is_used:
+                usable_gpus()
             for artifact in self._planned.values():
                 if reason := obstacle(artifact):
                     raise UserError(f"{artifact.path} cannot be made: {reason}")
@@ -245,6 +250,13 @@ def _filled(pattern: str, wildcards: Any) -> str:
 
 def _switched_on(settings: Mapping[str, Any], name: str) -> bool:
     return str(settings.get(name, False)).lower() == "true"
+
+
+def _gpu_use(settings: Mapping[str, Any]) -> GpuUse:
+    given = settings.get("gpu", GpuUse.OPTIONAL)
+    if given not in list(GpuUse):
+        raise WorkflowError(f"gpu={given} is not known: it is {', '.join(GpuUse)}")
+    return GpuUse(given)
 
 
 def obstacle(artifact: Artifact) -> str | None:

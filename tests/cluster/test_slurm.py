@@ -25,7 +25,9 @@ def project(tmp_path: Path) -> Project:
     (project.folder / "slurm").symlink_to("workflow/profiles/slurm")
     settings = project.folder / "workflow/profiles/slurm/settings.yaml"
     content = yaml.safe_load(settings.read_text())
-    settings.write_text(yaml.safe_dump({**content, "experiment": "smoke", "cluster": {"partition": "main"}}))
+    settings.write_text(
+        yaml.safe_dump({**content, "experiment": "smoke", "gpu": "optional", "cluster": {"partition": "main"}})
+    )
     return project
 
 

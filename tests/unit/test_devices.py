@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from trigger_activation.devices import leased_device, leased_index
+from projects import one_sentence
+from trigger_activation.devices import GpuUse, leased_device, leased_index, usable_gpus
+from trigger_activation.errors import UserError
 
 
 def hold(count: int, file: str, seconds: float) -> None:
@@ -64,3 +66,28 @@ class TestLeases:
         with leased_device() as device:
             assert str(device) == name
         assert chosen == ([0] if count == 2 else [])
+
+
+class TestUse:
+    """Of GPUs: required, optional, or none."""
+
+    @pytest.fixture(autouse=True)
+    def _count(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TRIGACT_GPU", "")
+        monkeypatch.delenv("TRIGACT_GPU")
+        monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+
+    @pytest.mark.parametrize(("use", "name"), [("required", "cuda"), ("optional", "cuda"), ("none", "cpu")])
+    def test_where_there_is_one(self, use: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+        GpuUse(use).hand_down()
+        with leased_device() as device:
+            assert str(device) == name
+
+    def test_where_there_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+        assert usable_gpus() == 0
+        GpuUse.REQUIRED.hand_down()
+        with pytest.raises(UserError) as refused, leased_device():
+            pass
+        assert "finds no GPU on" in one_sentence(str(refused.value))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -215,6 +216,14 @@ def test_missing_archives_stop_the_run_before_its_first_job(fresh: Project) -> N
     result = fresh.run("paper_tables/paper/table2.tex")
     assert result.returncode != 0
     assert "cannot be made: results/external/cifar-10-python.tar.gz is missing: download https://" in result.stdout
+    assert not list(fresh.folder.glob("results/logs/**/*.log"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_run_for_gpus_stops_where_there_is_none(fresh: Project) -> None:
+    result = fresh.run("--profile", "workflow/profiles/workstation")
+    assert result.returncode != 0
+    assert "finds no GPU on" in result.stdout
     assert not list(fresh.folder.glob("results/logs/**/*.log"))
 
 
