@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from pathlib import Path
 
@@ -104,16 +105,24 @@ def test_a_preempted_job_comes_back(one_node: OneNode, project: Project) -> None
     assert (project.folder / CHECKPOINT).exists()
 
 
-def test_a_job_out_of_time_ends_the_run_with_its_name(one_node: OneNode, project: Project) -> None:
-    project.edit("config/protocols/smoke.yaml", "epochs: 2", "epochs: 2000")
+def test_a_job_out_of_time_ends_the_run_with_its_name_and_goes_on_in_the_next(
+    one_node: OneNode, project: Project
+) -> None:
+    log = project.folder / "results/logs" / CHECKPOINT.removeprefix("results/").replace(".safetensors", ".log")
+    project.edit("config/protocols/smoke.yaml", "epochs: 2", "epochs: 4000")
     run = start(one_node, project, CHECKPOINT, "--retries", "0")
-    wait_until(lambda: "seed0" in str(list(project.folder.glob("results/logs/checkpoints/**/*.log"))), 120)
+    wait_until(log.exists, 120)
     job = newest(one_node, "RUNNING")
     one_node.query("scontrol", "update", f"JobId={job}", "TimeLimit=1")
     output, _ = run.communicate(timeout=300)
     assert run.returncode != 0
     assert "TIMEOUT" in output
     assert not (project.folder / CHECKPOINT).exists()
+    again = start(one_node, project, CHECKPOINT)
+    wait_until(lambda: log.exists() and "continued from epoch" in log.read_text(), 120)
+    again.send_signal(signal.SIGINT)
+    again.communicate(timeout=120)
+    assert again.returncode != 0
 
 
 def test_a_job_out_of_memory_ends_the_run_and_the_next_one_mends_it(one_node: OneNode, project: Project) -> None:
