@@ -18,7 +18,8 @@ demo: env  ## the whole paper in miniature, every artifact made anew on this mac
 tables: env  ## render the tables and figures of the committed cells
 	snakemake --cores $(CORES) --quiet rules reason host progress --config experiment=demo
 
-test: env  ## TESTS="-m latex" chooses some
+TESTS ?= -m "not slurm"
+test: env  ## all but those of SLURM, which take eight minutes more: TESTS="-m slurm"
 	python -m pytest -q $(TESTS)
 
 trust: env  ## what the tests try to break, and how often that ended well
