@@ -9,6 +9,7 @@ import pytest
 from projects import ROOT, shipped_plan
 from trigger_activation.cli import main
 from trigger_activation.plan.artifact import Plan
+from trigger_activation.provenance.record import read_content
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CELLS = [f"results/cells/fashion16/standard/pgd/{column}.json" for column in ("none", "fixed_64", "learn_32", "at")]
@@ -25,6 +26,21 @@ def test_the_comparison_is_that_of_the_committed_cells(
     assert main(["compare", *CELLS]) == 0
     for line in capsys.readouterr().out.splitlines():
         assert f"    {line}\n" in README
+
+
+def test_the_larger_experiment_is_told_as_its_cells_have_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    cells = [f"results/cells/fashion28/standard/pgd/{column}.json" for column in ("none", "fixed_64", "at")]
+    means = [read_content(cell)["means"]["all"]["mean"] for cell in cells]
+    undefended, fixed, trained = (f"{mean:.1f} %" for mean in means)
+    sentence = f"undefended networks {undefended}, those with a fixed trigger of 64/255 {fixed}, and AT {trained}"
+    text = " ".join(README.split())
+    assert sentence in text
+    assert main(["compare", *cells[:2]]) == 0
+    (gain,) = re.findall(r"off diagonal pairs: \+([0-9.]+) points", capsys.readouterr().out)
+    assert f"across architectures the trigger still gains {gain} points" in text
 
 
 def test_the_counts_are_those_of_the_plan() -> None:

@@ -1,0 +1,55 @@
+"""The committed tables and pages are what the committed cells render to."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from docutils.core import publish_doctree
+
+from smoke_project import ROOT, new_project
+from trigger_activation.workflow import Workflow
+
+pytestmark = pytest.mark.workflow
+
+DEMO = Path("paper_tables/demo")
+TEXTS = (".tex", ".csv", ".md", ".html", ".yaml")
+REPORTS = {
+    "demo": ("index.html", "comparison.md", "audit.md", "metrics.yaml"),
+    "workstation": ("index.html", "comparison.md"),
+}
+"""Experiment -> what is rendered. The pages show all tables and figures, so they are rendered too."""
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / DEMO).glob("[ft]*.md")))
+def test_captions_in_the_report_are_read_as_plain_text(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    caption = Workflow.caption("demo", name)
+    document = publish_doctree(caption, settings_overrides={"halt_level": 1, "report_level": 1})
+    (paragraph,) = document.children
+    assert {type(child).__name__ for child in paragraph.children} == {"Text"}
+    printed = (DEMO / f"{name}.md").read_text(encoding="utf-8").partition("\n")[0].replace("**", "").replace("\\", "")
+    assert paragraph.astext() == printed
+
+
+@pytest.fixture(scope="module", params=REPORTS)
+def rendered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Of an experiment the folder that is committed, and what its cells and the account of their run render to."""
+    folder = Path("paper_tables") / request.param
+    project = new_project(tmp_path_factory.mktemp(request.param) / "project")
+    shutil.copytree(ROOT / "results/cells", project.folder / "results/cells")
+    (project.folder / folder).mkdir(parents=True)
+    for account in (ROOT / folder).glob("run.json"):
+        shutil.copy(account, project.folder / folder)
+    targets = [str(folder / name) for name in REPORTS[request.param]]
+    result = project.execute(project.command(*targets, settings=(f"experiment={request.param}",)))
+    assert result.returncode == 0, result.stdout
+    return ROOT / folder, project.folder / folder
+
+
+@pytest.mark.parametrize("suffix", TEXTS)
+def test_texts_have_the_committed_bytes(rendered: tuple[Path, Path], suffix: str) -> None:
+    committed, found = ({path.name: path.read_bytes() for path in folder.glob(f"*{suffix}")} for folder in rendered)
+    assert committed.keys() == found.keys()
+    assert [name for name, content in committed.items() if found[name] != content] == []
