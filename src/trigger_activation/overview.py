@@ -66,8 +66,8 @@ class Hours:
         if not self._estimated[EVERY_KIND]:
             return f"{estimate}; nothing is here yet that tells how long it took."
         return (
-            f"{estimate}; {len(self.measured)} artifacts are here and count with the hours that they took, the others "
-            f"at their pace ({self.pace():.2g} times the estimate)."
+            f"{estimate}; what is here (artifacts: {len(self.measured)}) counts with the hours that it took, the rest "
+            f"at its pace ({self.pace():.2g} times the estimate)."
         )
 
     def _count(self, artifact: Artifact, took: float) -> None:

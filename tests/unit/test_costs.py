@@ -105,7 +105,7 @@ class TestStatus:
         assert after.of(first) == pytest.approx(3 * before.of(first))
         assert after.of(second) == pytest.approx(3 * before.of(second))
         assert after.of(taes) == pytest.approx(3 * before.of(taes)), "no TAE set tells its own pace yet"
-        assert "at their pace (3 times the estimate)" in str(after)
+        assert "at its pace (3 times the estimate)" in str(after)
 
     def test_garbage_is_listed_and_deleted_on_request(self, capsys: Captured) -> None:
         stray = Path("results/taes/mini/vgg-s__gone/seed0/pgd.npz")
