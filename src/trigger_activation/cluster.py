@@ -74,8 +74,9 @@ class Cluster:
             raise UserError(f"no partition is set: write yours, and the account if you need one, into {SETTINGS}")
         if shutil.which("sbatch") is None:
             raise UserError("there is no sbatch here: start the run on a login node, or without --profile")
-        if not isinstance(hours := self.settings.get("max_hours"), int | float | None):
-            raise UserError(f"max_hours is {hours!r}: write a number, or null, into {SETTINGS}")
+        hours = self.settings.get("max_hours")
+        if hours is not None and not (isinstance(hours, int | float) and hours > 0):
+            raise UserError(f"max_hours is {hours!r}: write a positive number, or null, into {SETTINGS}")
         if self.limits == []:
             raise UserError(f"there is no partition {partition!r}: sinfo -s lists them; write yours into {SETTINGS}")
 

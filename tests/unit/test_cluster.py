@@ -75,6 +75,7 @@ def test_what_cannot_be_submitted_is_refused(programs: Programs) -> None:
     programs(sbatch="", sinfo="")
     assert "there is no partition 'gpu'" in complaint(partition="gpu")
     assert "max_hours is '2 days'" in complaint(partition="gpu", max_hours="2 days")
+    assert "max_hours is 0" in complaint(partition="gpu", max_hours=0)
 
 
 def test_tries_of_the_longest_job_are_told(programs: Programs) -> None:
