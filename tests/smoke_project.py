@@ -11,8 +11,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from trigger_activation.devices import leased_device
 from trigger_activation.job import Job
 from trigger_activation.plan import Plan
+from trigger_activation.plan.costs import ON_GPU
 from trigger_activation.spec import read_spec, write_spec
 from trigger_activation.stages import load_stage
 
@@ -97,7 +99,8 @@ def make(plan: Plan, path: str) -> None:
     """Run one stage in this process."""
     artifact = plan[path]
     spec = read_spec(write_spec(plan, artifact), artifact.recipe)
-    load_stage(artifact.kind)(Job(spec))
+    with leased_device() as device:
+        load_stage(artifact.kind)(Job(spec, device if artifact.kind in ON_GPU else None))
 
 
 def new_project(folder: Path) -> Project:

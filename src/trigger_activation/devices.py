@@ -16,6 +16,8 @@ from trigger_activation.lazy import torch
 
 LEASES = Path("results/.devices")
 WAIT_SECONDS = 0.5
+VARIABLE = "TRIGACT_GPU"
+"""The environment variable that tells workers and jobs of a cluster what their run computes on."""
 
 
 class GpuUse(StrEnum):
@@ -36,9 +38,6 @@ class GpuUse(StrEnum):
     def hand_down(self) -> None:
         """Let it hold for this process and those that it starts, jobs of a cluster among them."""
         os.environ[VARIABLE] = self
-
-
-VARIABLE = "TRIGACT_GPU"
 
 
 def usable_gpus() -> int:

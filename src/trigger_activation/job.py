@@ -59,8 +59,8 @@ class Job:
 
     @cached_property
     def device(self) -> torch.device:
-        """Where the stage computes: the device it was given, or the GPU if there is one."""
-        return self._device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        """Where the stage computes: the device it was given, or the CPU."""
+        return self._device or torch.device("cpu")
 
     @property
     def device_name(self) -> str:

@@ -54,6 +54,7 @@ class Workflow:
         self.allow_missing = _switched_on(settings, "allow_missing")
         if self.complete and self.allow_missing:
             raise WorkflowError("complete=true and allow_missing=true contradict each other: drop one of them")
+        self.costs = CostModel(self.config)
         self.freshness = Freshness(self.plan, self.complete)
         self.progress = Progress()
         self._planned: dict[str, Artifact] = {}
@@ -103,13 +104,12 @@ class Workflow:
     def resources(self, pattern: str) -> dict[str, Any]:
         """What the jobs of a rule whose first output is ``pattern`` ask a cluster for: more time and memory at each
         attempt, and a GPU where networks run."""
-        costs = CostModel(self.config)
 
         def minutes(wildcards: Any, attempt: int) -> int:
-            return self.cluster.minutes(costs.minutes(self.plan[_filled(pattern, wildcards)]) * attempt)
+            return self.cluster.minutes(self.costs.minutes(self.plan[_filled(pattern, wildcards)]) * attempt)
 
         def memory(wildcards: Any, attempt: int) -> int:
-            return costs.memory_mib(self.plan[_filled(pattern, wildcards)]) * min(attempt, MEMORY_TRIES)
+            return self.costs.memory_mib(self.plan[_filled(pattern, wildcards)]) * min(attempt, MEMORY_TRIES)
 
         def gpu(wildcards: Any) -> int:
             return int(self.gpu is not GpuUse.NONE and self.plan[_filled(pattern, wildcards)].kind in ON_GPU)
@@ -175,8 +175,7 @@ class Workflow:
 
     def _tries(self) -> str | None:
         """If jobs take longer than the cluster lets them: what that means for the longest."""
-        costs = CostModel(self.config)
-        hours = {path: costs.gpu_hours(artifact) for path, artifact in self._planned.items()}
+        hours = {path: self.costs.gpu_hours(artifact) for path, artifact in self._planned.items()}
         longest = max(hours, key=hours.__getitem__, default=None)
         return None if longest is None else self.cluster.notice(longest, hours[longest])
 
