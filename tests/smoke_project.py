@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trigger_activation.devices import leased_device
+from trigger_activation.document.engine import engine_is_there
 from trigger_activation.job import Job
 from trigger_activation.plan import Plan
 from trigger_activation.plan.costs import ON_GPU
@@ -101,6 +102,15 @@ def make(plan: Plan, path: str) -> None:
     spec = read_spec(write_spec(plan, artifact), artifact.recipe)
     with leased_device() as device:
         load_stage(artifact.kind)(Job(spec, device if artifact.kind in ON_GPU else None))
+
+
+def is_made_here(kind: str) -> bool:
+    """Whether a run on this machine makes artifacts of a kind: it leaves the PDF out where LaTeX is absent."""
+    return kind != "pdf" or engine_is_there()
+
+
+PDF = {"pdf": 1} if is_made_here("pdf") else {}
+"""Of the jobs per rule, those that make an experiment's PDF."""
 
 
 def new_project(folder: Path) -> Project:

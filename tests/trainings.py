@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import torch
@@ -41,6 +42,17 @@ def recipe(epochs: int, **changes: object) -> TrainingSettings:
 def bits_equal(left: nn.Module, right: nn.Module) -> bool:
     states = left.state_dict(), right.state_dict()
     return all(torch.equal(states[0][key], states[1][key]) for key in states[0] | states[1])
+
+
+def rounding(network: nn.Module) -> float:
+    """By what share of it a network's loss may change where the same terms are added in another order.
+
+    As they are on another kind of processor, in batches of another size or order, or beside other images. A sum of n
+    terms in float32 is off by about sqrt(n) eps, and the errors of layers add up. Ten times that leaves room for what
+    is counted nowhere else: batch normalisation, logits that are larger than the loss, and chance.
+    """
+    terms = [parameter[0].numel() for parameter in network.parameters() if parameter.dim() > 1]
+    return 10 * torch.finfo(torch.float32).eps * sum(map(math.sqrt, terms))
 
 
 def trained_on(network: nn.Module) -> list[Tensor]:

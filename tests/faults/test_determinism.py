@@ -1,4 +1,7 @@
-"""The same bytes, however many jobs run at once, in whichever process and in whatever order."""
+"""The same bytes, however many jobs run at once, in whichever process and in whatever order.
+
+On one processor, of whichever kind: another kind may round otherwise, so runs of the same machine are compared.
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from trainings import assert_same_statistics, bits_equal, recipe, streams, trained_on
+from trainings import assert_same_statistics, bits_equal, recipe, rounding, streams, trained_on
 from trigger_activation.config.loader import validate
 from trigger_activation.errors import UserError
 from trigger_activation.evaluation.accuracy import predict
@@ -188,7 +188,7 @@ class TestNoiseAugmentation:
         seen = trained_on(fresh_network)
         loss = paradigm("noise_augmentation").loss(fresh_network.train(), *batch, None, seeded())
         expected = functional.cross_entropy(fresh_network(seen[0]), batch[1])
-        assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+        assert loss.item() == pytest.approx(expected.item(), rel=rounding(fresh_network))
 
     def test_without_magnitude_is_standard_training_bit_for_bit(self, fresh_network: nn.Module, data: Batch) -> None:
         other = copy.deepcopy(fresh_network)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from trainings import rounding
 from trigger_activation.evaluation.loss import loss_and_accuracy
 from trigger_activation.evaluation.theory import (
     first_order,
@@ -173,7 +174,7 @@ class TestTrainedNetwork:
         found = first_order(network, trigger, *fashion16_test, 100)
         for shift, loss in ((trigger, found.loss_with_trigger), (None, found.loss_without_trigger)):
             expected, _ = loss_and_accuracy(DeployedNetwork(network, shift), *fashion16_test, 250)
-            assert loss == pytest.approx(expected, rel=1e-5)
+            assert loss == pytest.approx(expected, rel=rounding(network))
 
     def test_hoelders_inequality_holds(
         self, triggered_network: tuple[nn.Module, Tensor], fashion16_test: tuple[Tensor, Tensor]

@@ -10,11 +10,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from smoke_project import QUIET, Project, scramble_times
+from smoke_project import PDF, QUIET, Project, scramble_times
 
 pytestmark = pytest.mark.workflow
 
+MIFGSM = {"tae": 8, "cell": 9, "table": 4, "comparison": 1, "metrics": 1, "page": 1, **PDF}
+"""What depends on that attack."""
 
+
+@pytest.mark.engine
 def test_a_finished_run_plans_nothing(finished: Project) -> None:
     assert finished.planned() == {}
 
@@ -42,12 +46,13 @@ def test_a_deleted_table_plans_only_itself(copy: Project) -> None:
     assert copy.planned() == {"table": 1}
 
 
+@pytest.mark.engine
 def test_a_changed_attack_plans_exactly_what_depends_on_it(copy: Project) -> None:
     copy.edit("config/attacks/gradient.yaml", "momentum: 1.0}  # Dong", "momentum: 0.5}  # Dong")
     outputs = copy.planned_outputs()
     heavy = {path for path in outputs if path.startswith("results/")}
     assert all("/mifgsm" in path for path in heavy)
-    assert copy.planned() == {"tae": 8, "cell": 9, "table": 4, "comparison": 1, "metrics": 1, "page": 1, "pdf": 1}
+    assert copy.planned() == MIFGSM
     assert {path for path in outputs if path.startswith("paper_tables")} == {
         "paper_tables/smoke/table1.tex",
         "paper_tables/smoke/table4.tex",
@@ -55,7 +60,7 @@ def test_a_changed_attack_plans_exactly_what_depends_on_it(copy: Project) -> Non
         "paper_tables/smoke/comparison.md",
         "paper_tables/smoke/metrics.yaml",
         "paper_tables/smoke/index.html",
-        "paper_tables/smoke/paper.pdf",
+        *(f"paper_tables/smoke/paper.{suffix}" for suffix in PDF),
         "paper_tables/smoke/supplementary.tex",
     }
 
@@ -67,9 +72,10 @@ def test_changing_it_back_plans_nothing(copy: Project) -> None:
     assert copy.planned() == {}
 
 
+@pytest.mark.engine
 def test_a_changed_label_plans_only_what_prints_it(copy: Project) -> None:
     copy.edit("config/attacks/gradient.yaml", "label: PGD", "label: PGD-20")
-    assert copy.planned() == {"table": 10, "figure": 4, "comparison": 1, "metrics": 1, "page": 1, "pdf": 1}
+    assert copy.planned() == {"table": 10, "figure": 4, "comparison": 1, "metrics": 1, "page": 1, **PDF}
 
 
 def test_a_changed_published_number_plans_only_reports(copy: Project) -> None:
@@ -93,15 +99,17 @@ def test_explain_names_the_changed_parameter(copy: Project) -> None:
     assert "attack.momentum 1.0 -> 0.5" in result.stdout
 
 
+@pytest.mark.engine
 def test_a_stale_run_mends_itself_and_then_plans_nothing(copy: Project) -> None:
     copy.edit("config/attacks/gradient.yaml", "momentum: 1.0}  # Dong", "momentum: 0.5}  # Dong")
     scramble_times(copy, 2)
     result = copy.run()
     assert result.returncode == 0, result.stdout
-    assert "25 artifacts made" in result.stdout
+    assert f"{sum(MIFGSM.values())} artifacts made" in result.stdout
     assert copy.planned() == {}
 
 
+@pytest.mark.engine
 def test_complete_makes_every_artifact_from_committed_cells(copy: Project) -> None:
     """As in a clone: cells and tables are there, nothing else."""
     for path in (copy.folder / "results").iterdir():
@@ -111,10 +119,11 @@ def test_complete_makes_every_artifact_from_committed_cells(copy: Project) -> No
     made = {"dataset": 2, "checkpoint": 18, "tae": 32, "purified_tae": 4, "purified_clean": 2}
     measured = {"cell": 51, "cost": 6, "measurement": 8}
     # The audit rests on config alone, so it is complete already.
-    rendered = {"table": 12, "figure": 6, "comparison": 1, "metrics": 1, "run_record": 1, "page": 1, "pdf": 1}
+    rendered = {"table": 12, "figure": 6, "comparison": 1, "metrics": 1, "run_record": 1, "page": 1, **PDF}
     assert planned == {**made, **measured, **rendered}
 
 
+@pytest.mark.engine
 def test_a_complete_run_adds_its_record_to_what_is_there(copy: Project) -> None:
     complete = ("experiment=smoke", "complete=true")
     assert copy.planned(settings=complete) == {"run_record": 1, "page": 1}

@@ -17,7 +17,7 @@ import pytest
 
 from invented import invent
 from repositories import add_remote, clone, held, must, new_repository, publish, with_own_remote
-from smoke_project import BIN, QUIET, ROOT, UNSHARE, Project, can_mount
+from smoke_project import BIN, PDF, QUIET, ROOT, UNSHARE, Project, can_mount, is_made_here
 from trigger_activation.attacks import ATTACKS
 from trigger_activation.config import load_config
 from trigger_activation.plan import Artifact, Plan, build_plan
@@ -72,7 +72,7 @@ def jobs(config: Path, folder: Path) -> dict[str, str]:
     plan = build_plan(load_config(config))
     with chdir(folder):
         freshness, found = Freshness(plan), {}
-        open_ends = list(plan.targets["smoke"].values())
+        open_ends = [path for path in plan.targets["smoke"].values() if is_made_here(plan[path].kind)]
         while open_ends:
             artifact = plan[open_ends.pop()]
             if artifact.path not in found and not freshness.verdict(artifact.path).valid:
@@ -103,7 +103,7 @@ CAPTION = "tables/table7.yaml", "title: Accuracy under", "title: Accuracies unde
 LABEL = "experiments/smoke.yaml", "label: 32/255}", "label: largest}"
 COLUMN = "experiments/smoke.yaml", "label: 32/255}\n", "label: 32/255}\n      - {victim: learn_4}\n"
 SEED = "protocols/smoke.yaml", "paradigms: {fixed_64: 2}", "paradigms: {fixed_64: 2, tdat: 2}"
-REPORTS = {"comparison": 1, "metrics": 1, "page": 1, "pdf": 1}
+REPORTS = {"comparison": 1, "metrics": 1, "page": 1, **PDF}
 ONE_TABLE = {"table": 1, **REPORTS}
 MIFGSM = {"tae": 8, "cell": 9, "table": 4, **REPORTS}
 
@@ -125,6 +125,7 @@ def edited(tmp_path: Path) -> Edited:
     return edit
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize(
     ("edit", "expected", "made"),
     [
@@ -144,6 +145,7 @@ def test_a_change_plans_exactly_what_depends_on_it(
     assert all(re.search(made, path) for path in found if path.startswith("results/"))
 
 
+@pytest.mark.engine
 def test_a_new_version_of_an_attack_plans_what_it_made(pulled: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ATTACKS["mifgsm"], "version", ATTACKS["mifgsm"].version + 1)
     found = jobs(ROOT / "config", pulled.folder)
@@ -151,6 +153,7 @@ def test_a_new_version_of_an_attack_plans_what_it_made(pulled: Project, monkeypa
     assert all("/mifgsm" in path for path in found if path.startswith("results/"))
 
 
+@pytest.mark.engine
 def test_snakemake_plans_the_same_whatever_the_times(pulled: Project, edited: Edited, tmp_path: Path) -> None:
     expected = jobs(edited(CAPTION, ATTACK, TRAINING, SEED), pulled.folder)
     copy = pulled.copy_to(tmp_path / "copy")

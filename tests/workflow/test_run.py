@@ -13,22 +13,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from smoke_project import Project, make
+from smoke_project import Project, is_made_here, make
 from trigger_activation.config import load_config
 from trigger_activation.evaluation import white_box
 from trigger_activation.evaluation.white_box import robustness
 from trigger_activation.plan import Plan, build_plan
+from trigger_activation.stages._evidence import DECIMALS
 from trigger_activation.storage import scratch
 from trigger_activation.storage.arrays import load_arrays
 
 pytestmark = pytest.mark.workflow
 
 
+@pytest.mark.engine
 def test_every_planned_file_is_there(finished: Project) -> None:
     plan = build_plan(load_config(finished.folder / "config"))
     missing = [
         file
         for artifact in plan.of_experiment("smoke")
+        if is_made_here(artifact.kind)
         for file in (*artifact.files, *artifact.by_products)
         if not (finished.folder / file).exists()
     ]
@@ -75,6 +78,7 @@ def test_cells_observe_what_sanity_checks_ask(finished: Project) -> None:
     """Recomputed from records, predictions and networks."""
     results = finished.folder / "results"
     labels = load_arrays(results / "datasets/fashion16/test.npz", ("labels",))["labels"][:100]
+    rounding = 10**-DECIMALS  # what cells round to: no share of a gap, which is close to 0 on some processors
 
     def observed(cell: str) -> dict[str, list[float]]:
         evidence: dict[str, list[float]] = json.loads((results / f"cells/smoke/{cell}.json").read_text())["content"][
@@ -87,7 +91,7 @@ def test_cells_observe_what_sanity_checks_ask(finished: Project) -> None:
 
     own = predicted("standard/pgd/none")[0]
     diagonal = [100 * float((own[k, k] == labels).mean()) for k in range(2)]
-    assert observed("standard/pgd/none") == {"budget": [100, 100], "white_box": diagonal}
+    assert observed("standard/pgd/none") == {"budget": [100, 100], "white_box": pytest.approx(diagonal, abs=rounding)}
     assert observed("standard/pgd/fixed_64")["white_box"] == []
 
     logs = [
@@ -98,7 +102,7 @@ def test_cells_observe_what_sanity_checks_ask(finished: Project) -> None:
     clean = observed("clean/clean/fixed_64")
     measured = 100 * (predicted("clean/clean/fixed_64")[:, :, 0] == labels).mean(axis=-1).ravel()
     logged = [log["checks"]["training_accuracy"] for log in logs]
-    assert clean["training_log"] == pytest.approx(np.abs(measured - logged))
+    assert clean["training_log"] == pytest.approx(np.abs(measured - logged), abs=rounding)
     assert len(clean["without_trigger"]) == 4
     assert observed("clean/clean/none")["without_trigger"] == []
 
@@ -117,6 +121,7 @@ def test_white_box_attacks_only_take_from_accuracy(finished: Project, paradigm: 
 
 
 def test_a_white_box_measurement_has_the_same_bytes_in_another_process(plan: Plan) -> None:
+    """On the same processor, of whichever kind."""
     path = Path("results/cells/smoke/measured/whitebox/fixed_64.json")
     before = path.read_bytes()
     path.unlink()

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from architectures import family
-from smoke_project import Project, make
+from smoke_project import PDF, Project, make
 from trigger_activation.config import load_config
 from trigger_activation.plan import Plan, build_plan
 from trigger_activation.provenance.freshness import Freshness
@@ -86,6 +86,7 @@ def test_a_network_that_is_no_surrogate_meets_only_others(copy: Project) -> None
         assert count == (predicted == labels).sum()
 
 
+@pytest.mark.engine
 @pytest.mark.usefixtures("plan")
 def test_one_key_and_one_column_plan_one_column(copy: Project) -> None:
     trained = load_file("results/checkpoints/smoke/vgg-s__standard/seed0.safetensors")
@@ -97,5 +98,5 @@ def test_one_key_and_one_column_plan_one_column(copy: Project) -> None:
         "comparison": 1,
         "metrics": 1,
         "page": 1,
-        "pdf": 1,
+        **PDF,
     }
