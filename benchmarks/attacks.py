@@ -20,12 +20,12 @@ import torch
 import torchattacks
 from torch import Generator, Tensor, nn
 
-from report import arguments, report
-from trigger_activation.attacks import ATTACKS, Attack
-from trigger_activation.attacks._engine import counting_passes, input_gradient
-from trigger_activation.config import load_config
-from trigger_activation.networks import NETWORKS, NetworkFamily
-from trigger_activation.networks._modes import frozen
+from benchmarks.report import arguments, report
+from trigger_activation.plan.config import load_config
+from trigger_activation.science.attacks import ATTACKS, Attack
+from trigger_activation.science.attacks.engine import counting_passes, input_gradient
+from trigger_activation.science.freezing import frozen
+from trigger_activation.science.networks import NETWORKS, NetworkFamily
 
 NETWORK, SIDE, BATCH, CLASSES = "resnet18", 32, 64, 10
 EPS, ALPHA = Fraction(8, 255), Fraction(2, 255)

@@ -18,11 +18,11 @@ from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
-from invented import invent
-from report import arguments, report
-from trigger_activation.config import load_config
+from benchmarks.invented import invent
+from benchmarks.report import arguments, report
 from trigger_activation.plan import build_plan
-from trigger_activation.sharing import dvc
+from trigger_activation.plan.config import load_config
+from trigger_activation.store import dvc
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent

@@ -12,10 +12,10 @@ from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
-from invented import invent, sparse
-from report import arguments, report
-from trigger_activation.config import load_config
+from benchmarks.invented import invent, sparse
+from benchmarks.report import arguments, report
 from trigger_activation.plan import build_plan
+from trigger_activation.plan.config import load_config
 from trigger_activation.plan.costs import CostModel
 
 SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))

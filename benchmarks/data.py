@@ -17,11 +17,11 @@ from PIL import Image
 from torch import Generator, Tensor
 from torchvision.transforms import v2
 
-from report import arguments, report
+from benchmarks.report import arguments, report
 from training_cost import Setting, build, seconds, training_pass
-from trigger_activation.storage.arrays import map_array, save_arrays
-from trigger_activation.training.data import augmented_batches
-from trigger_activation.training.settings import Augmentation
+from trigger_activation.science.training.data import augmented_batches
+from trigger_activation.science.training.settings import Augmentation
+from trigger_activation.store.arrays import map_array, save_arrays
 
 COUNT = 1024
 BATCH = 128

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from trigger_activation.plan import Artifact
-from trigger_activation.provenance.record import (
+from trigger_activation.store.records import (
     FileRecord,
     Record,
     file_record,

@@ -19,9 +19,9 @@ from PIL import Image
 from torch import Generator, Tensor
 from torchvision.transforms import v2
 
-from report import arguments, report
-from trigger_activation.preprocessing import PREPROCESSING
-from trigger_activation.preprocessing.resize_pad import draw_place
+from benchmarks.report import arguments, report
+from trigger_activation.science.preprocessing import PREPROCESSING
+from trigger_activation.science.preprocessing.resize_pad import draw_place
 
 Filter = Callable[[Tensor], Tensor]
 SETTINGS = ((32, 500), (224, 32))

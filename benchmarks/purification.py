@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from report import arguments, report
-from trigger_activation.provenance.record import read_record
+from benchmarks.report import arguments, report
+from trigger_activation.store.records import read_record
 
 ROOT = Path(__file__).parents[1]
 SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))

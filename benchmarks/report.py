@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from trigger_activation.provenance.environment import processor_name
+from trigger_activation.store.environment import processor_name
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:

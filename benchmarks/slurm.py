@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from report import arguments, report
+from benchmarks.report import arguments, report
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from cluster.one_node import OneNode
+from tests.cluster.one_node import OneNode
 
 COUNT = 20
 SNAKEFILE = """\

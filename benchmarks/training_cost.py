@@ -18,13 +18,13 @@ import torch
 import torch.nn.functional as functional
 from torch import Generator, Tensor, nn
 
-from report import arguments, report
-from trigger_activation.config import load_config
-from trigger_activation.networks import NETWORKS
-from trigger_activation.networks._modes import frozen
-from trigger_activation.training.loop import Streams, train
-from trigger_activation.training.paradigms import PARADIGMS, Paradigm
-from trigger_activation.training.settings import Augmentation, TrainingSettings
+from benchmarks.report import arguments, report
+from trigger_activation.plan.config import load_config
+from trigger_activation.science.freezing import frozen
+from trigger_activation.science.networks import NETWORKS
+from trigger_activation.science.training.loop import Streams, train
+from trigger_activation.science.training.paradigms import PARADIGMS, Paradigm
+from trigger_activation.science.training.settings import Augmentation, TrainingSettings
 
 EPOCHS = 5
 ROUNDS = 3

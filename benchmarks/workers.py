@@ -9,13 +9,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from report import arguments, report
+from benchmarks.report import arguments, report
 
 JOBS = 200
 SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
 SNAKEFILE = """
 import os
-from trigger_activation.worker import call, stop_workers
+from trigger_activation.run.worker import call, stop_workers
 
 rule all:
     input: expand("done/{{number}}", number=range({jobs}))

@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_activation.datasets.fashion_mnist import parse_idx
+from trigger_activation.science.datasets.fashion_mnist import parse_idx
 
-TARGET = Path(__file__).resolve().parents[1] / "src/trigger_activation/datasets/data/fashion16.npz"
+TARGET = Path(__file__).resolve().parents[1] / "src/trigger_activation/science/datasets/data/fashion16.npz"
 SIDE = 16
 Arrays = dict[str, NDArray[np.uint8]]
 

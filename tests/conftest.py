@@ -13,13 +13,16 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from pages import gallery
-from smoke_project import Project, new_project
-from trainings import CONFIG, recipe, streams, vgg_s
-from trigger_activation.datasets import DATASETS, Split
+from tests.support.pages import gallery
+from tests.support.smoke_project import Project, new_project
+from tests.support.trainings import CONFIG, recipe, streams, vgg_s
 from trigger_activation.plan import Plan
-from trigger_activation.training.loop import train
-from trigger_activation.training.paradigms import PARADIGMS, Paradigm
+from trigger_activation.science.datasets import DATASETS, Split
+from trigger_activation.science.training.loop import train
+from trigger_activation.science.training.paradigms import PARADIGMS, Paradigm
+from trigger_activation.store.external import EXTERNAL
+
+pytest_plugins = ["tests.support.folders"]
 
 PROGRAMS = {
     "latex": ("pdflatex", "pdftotext"),
@@ -49,7 +52,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def _fashion16(split: Split) -> tuple[Tensor, Tensor]:
     entry = yaml.safe_load((CONFIG / "datasets/embedded.yaml").read_text("utf-8"))["fashion16"]
-    data = DATASETS[entry["class"]](**entry["parameters"]).load(split)
+    data = DATASETS[entry["class"]](**entry["parameters"]).load(split, EXTERNAL)
     return torch.from_numpy(data.images), torch.from_numpy(data.labels)
 
 

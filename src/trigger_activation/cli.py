@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from trigger_activation.config import load_config
-from trigger_activation.config.schema import Config
 from trigger_activation.errors import UserError
-from trigger_activation.lock import RunLock
-from trigger_activation.overview import cost_table, orphans, status_table
 from trigger_activation.plan import Artifact, Plan, build_plan
-from trigger_activation.provenance import fingerprints
-from trigger_activation.provenance.audit import audit
-from trigger_activation.provenance.committed import differences
-from trigger_activation.provenance.freshness import Freshness
-from trigger_activation.provenance.record import read_content
+from trigger_activation.plan.config import load_config
+from trigger_activation.plan.config.schema import Config
+from trigger_activation.report.overview import cost_table, orphans, status_table
+from trigger_activation.store import fingerprints
+from trigger_activation.store.committed import differences
+from trigger_activation.store.freshness import Freshness
+from trigger_activation.store.lock import RunLock
+from trigger_activation.store.records import read_content
+from trigger_activation.store.verification import audit
 
 RENDERED = ("table", "figure", "comparison", "audit", "metrics")
 """Kinds that are made of cells alone, one for each target."""
@@ -203,7 +203,7 @@ def show_tables(options: argparse.Namespace) -> int:
 
 def compare_cells(options: argparse.Namespace) -> int:
     """Print how each cell differs from the one before it, with both sorts of uncertainty."""
-    from trigger_activation.evaluation.contrast import difference
+    from trigger_activation.science.evaluation.contrast import difference
 
     cells = [_accuracy_cell(path) for path in options.cells]
     if len({(Path(path).parts[:3], cell["images"]) for path, cell in zip(options.cells, cells, strict=True)}) > 1:
@@ -233,7 +233,7 @@ def show_changes(options: argparse.Namespace) -> int:
 
 def pull_targets(options: argparse.Namespace) -> int:
     """Fetch what some targets need from the remote."""
-    from trigger_activation.sharing.pull import pull
+    from trigger_activation.store.pull import pull
 
     plan, targets = _plan(), []
     for path in (str(Path(path)).removesuffix(".prov.json") for path in options.paths):
@@ -245,7 +245,7 @@ def pull_targets(options: argparse.Namespace) -> int:
 
 def publish_artifacts(options: argparse.Namespace) -> int:
     """Push what is here to the remote."""
-    from trigger_activation.sharing.publish import publish
+    from trigger_activation.store.publish import publish
 
     _, artifacts = _artifacts(options.experiment)
     publish(artifacts)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, model_validator
@@ -94,8 +93,6 @@ def _check_sha256(value: str) -> str:
     return value
 
 
-EXTERNAL = Path("results/external")
-"""Where users put files that this project does not come with."""
 ExternalFile = Annotated[str, AfterValidator(_check_file_name)]
 """A file or folder that the user puts under ``results/external``."""
 Sha256 = Annotated[str, AfterValidator(_check_sha256)]

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page
 
-from pages import SECONDS
+from tests.support.pages import SECONDS
 from trigger_activation.plan import Plan
-from trigger_activation.provenance.record import read_content
+from trigger_activation.store.records import read_content
 
 pytestmark = pytest.mark.browser
 

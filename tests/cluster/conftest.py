@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cluster.one_node import OneNode
+from tests.cluster.one_node import OneNode
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cluster.one_node import CPUS, OneNode, wait_until
-from smoke_project import BIN, Project, new_project
+from tests.cluster.one_node import CPUS, OneNode, wait_until
+from tests.support.smoke_project import BIN, Project, new_project
 
 pytestmark = pytest.mark.slurm
 

@@ -18,10 +18,10 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
-from smoke_project import QUIET, UNSHARE, Project, new_project, scramble_times
-from trigger_activation.lock import LOCK
+from tests.support.smoke_project import QUIET, UNSHARE, Project, new_project, scramble_times
 from trigger_activation.plan import Artifact, Plan
-from trigger_activation.provenance.record import SEAL, is_json, sidecar
+from trigger_activation.store.lock import LOCK
+from trigger_activation.store.records import SEAL, is_json, sidecar
 
 CELLS = ("results/cells/smoke/standard/pgd/at.json", "results/cells/smoke/standard/pgd/learn_32.json")
 """What the runs of the campaign are asked for: two cells, and behind them six networks and two TAE sets."""

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from faults.campaign import Reference
-from faults.tally import Tally
-from smoke_project import Project
-from trigger_activation.config import load_config
+from tests.faults.campaign import Reference
+from tests.faults.tally import Tally
+from tests.support.smoke_project import Project
 from trigger_activation.plan import Plan, build_plan
+from trigger_activation.plan.config import load_config
 
 TALLY = Tally()
 

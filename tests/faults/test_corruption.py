@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from faults.tally import Tally
-from projects import one_sentence
-from smoke_project import Project
+from tests.faults.tally import Tally
+from tests.support.projects import one_sentence
+from tests.support.smoke_project import Project
 from trigger_activation.errors import UserError
-from trigger_activation.job import Job
 from trigger_activation.plan import Artifact, Plan
-from trigger_activation.provenance.audit import audit
-from trigger_activation.provenance.freshness import Freshness
-from trigger_activation.provenance.record import (
+from trigger_activation.run.job import Job
+from trigger_activation.run.spec import read_spec, write_spec
+from trigger_activation.store.freshness import Freshness
+from trigger_activation.store.records import (
     is_json,
     read_content,
     read_record,
@@ -29,7 +29,7 @@ from trigger_activation.provenance.record import (
     write_json_artifact,
     write_record,
 )
-from trigger_activation.spec import read_spec, write_spec
+from trigger_activation.store.verification import audit
 
 Damage = Callable[[Path, random.Random], None]
 CELL = "results/cells/smoke/standard/pgd/learn_32.json"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from faults.campaign import CELLS, Reference, files_of
-from faults.tally import Tally
-from smoke_project import Project, make, new_project
+from tests.faults.campaign import CELLS, Reference, files_of
+from tests.faults.tally import Tally
+from tests.support.smoke_project import Project, make, new_project
 from trigger_activation.plan import Artifact, Plan
 
 KINDS = {"dataset", "checkpoint", "tae", "cell"}

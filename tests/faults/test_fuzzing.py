@@ -12,12 +12,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faults.tally import Tally
-from mutations import HUGE, ODD_TEXTS, edit, outcome, scribbled
-from projects import ROOT, Project, one_sentence
+from tests.faults.tally import Tally
+from tests.support.mutations import HUGE, ODD_TEXTS, edit, outcome, scribbled
+from tests.support.projects import ROOT, Project, one_sentence
 from trigger_activation.errors import UserError
 from trigger_activation.parameters import parse_fraction
-from trigger_activation.published.numbers import parse
+from trigger_activation.report.published.numbers import parse
 
 FILES = sorted(str(path.relative_to(ROOT / "config")) for path in (ROOT / "config").rglob("*.yaml"))
 PUBLISHED = (ROOT / "config/published/published.csv").read_text("utf-8")

@@ -19,21 +19,21 @@ import pytest
 import torch
 
 import trigger_activation
-from faults.tally import Tally
-from projects import ROOT, Project, one_sentence
-from smoke_project import Project as SmokeProject
-from smoke_project import make
-from trigger_activation.config.loader import load_config, read_yaml, validate
-from trigger_activation.config.schema import Victim
-from trigger_activation.datasets import DATASETS
+from tests.faults.tally import Tally
+from tests.support.projects import ROOT, Project, one_sentence
+from tests.support.smoke_project import Project as SmokeProject
+from tests.support.smoke_project import make
 from trigger_activation.errors import UserError
-from trigger_activation.helpers import HELPERS
 from trigger_activation.plan import build_plan
-from trigger_activation.provenance.freshness import Freshness
-from trigger_activation.provenance.record import hash_file, read_record, sidecar
-from trigger_activation.storage.arrays import load_arrays
-from trigger_activation.storage.checkpoints import load_checkpoint
-from trigger_activation.storage.external import FOLDER, read_external
+from trigger_activation.plan.config.loader import load_config, read_yaml, validate
+from trigger_activation.plan.config.schema import Victim
+from trigger_activation.science.datasets import DATASETS
+from trigger_activation.science.helpers import HELPERS
+from trigger_activation.store.arrays import load_arrays
+from trigger_activation.store.checkpoints import load_checkpoint
+from trigger_activation.store.external import EXTERNAL, read_external
+from trigger_activation.store.freshness import Freshness
+from trigger_activation.store.records import hash_file, read_record, sidecar
 
 EXECUTED = Path("executed")
 NESTED = 100_000
@@ -49,7 +49,7 @@ class Payload:
 @pytest.fixture(autouse=True)
 def _nothing_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.chdir(tmp_path)
-    FOLDER.mkdir(parents=True)
+    EXTERNAL.mkdir(parents=True)
     yield
     assert not EXECUTED.exists()
 
@@ -142,14 +142,14 @@ HEADERS = {
 class TestFiles:
     @pytest.mark.parametrize("kind", PICKLES)
     def test_a_foreign_network_executes_nothing(self, kind: str, tally: Tally) -> None:
-        path = FOLDER / "mine.pt"
+        path = EXTERNAL / "mine.pt"
         PICKLES[kind](path)
         sentence = refusal(tally, "network file", read_external, path.name, hash_file(path), "them")
         assert "results/external/mine.pt cannot be read as tensors and numbers alone" in sentence
 
     @pytest.mark.parametrize("kind", HEADERS)
     def test_a_wrong_safetensors_header_is_refused(self, kind: str, tally: Tally) -> None:
-        path = FOLDER / "mine.safetensors"
+        path = EXTERNAL / "mine.safetensors"
         HEADERS[kind](path)
         refusal(tally, "safetensors header", read_external, path.name, hash_file(path), "them")
         sentence = refusal(tally, "safetensors header", load_checkpoint, path, torch.device("cpu"), {})
@@ -215,7 +215,7 @@ class TestConfig:
     def test_data_sets_stay_in_their_folder(self, name: str, tally: Tally) -> None:
         def read() -> None:
             given = {"file": name, "sha256": "0" * 64}
-            validate(DATASETS["packed"], given, "config/mine.yaml", "mine").load("train")
+            validate(DATASETS["packed"], given, "config/mine.yaml", "mine").load("train", EXTERNAL)
 
         refusal(tally, "path in config", read)
 
@@ -256,7 +256,7 @@ def test_labels_are_text_wherever_they_are_shown(finished: SmokeProject, tmp_pat
 SHELLS = {"os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "eval", "exec"}
 
 
-RESTRICTED = "datasets/cifar.py"
+RESTRICTED = "science/datasets/cifar.py"
 """The one module that knows pickles: CIFAR's official archives hold them, and its reader admits arrays alone."""
 
 

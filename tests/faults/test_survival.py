@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from faults.campaign import FAULTS, NEED_A_MOUNT, Reference, Trial
-from faults.tally import Tally
-from smoke_project import can_mount
+from tests.faults.campaign import FAULTS, NEED_A_MOUNT, Reference, Trial
+from tests.faults.tally import Tally
+from tests.support.smoke_project import can_mount
 
 COUNT = int(os.environ.get("FAULTS", "6"))
 KINDS = [kind for kind in FAULTS if kind not in NEED_A_MOUNT or can_mount()]

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crafting import EPS, STEPS, attack, close, craft, curved, random_batch, same, seeded
-from trigger_activation.attacks import bsr
-from trigger_activation.attacks._blocks import strip_lengths
-from trigger_activation.attacks.gra import blend
+from tests.support.crafting import EPS, STEPS, attack, close, craft, curved, random_batch, same, seeded
+from trigger_activation.science.attacks import bsr
+from trigger_activation.science.attacks._blocks import strip_lengths
+from trigger_activation.science.attacks.gra import blend
 
 
 def gradient(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:

@@ -18,8 +18,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from recorded import official_state, relative_error
-from trigger_activation.helpers._guided_diffusion import build_unet, from_official, official_shapes
+from tests.support.recorded import official_state, relative_error
+from trigger_activation.science.helpers._guided_diffusion import build_unet, from_official, official_shapes
 
 DATA: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data/guided_diffusion.json").read_text("utf-8"))
 
@@ -109,7 +109,7 @@ def test_one_misfit_suffices(kind: str, record: Record, unet: Any) -> None:
 
 def test_importing_the_module_loads_neither_torch_nor_diffusers() -> None:
     code = (
-        "import sys; import trigger_activation.helpers._guided_diffusion;"
+        "import sys; import trigger_activation.science.helpers._guided_diffusion;"
         "print(*{'numpy', 'torch', 'diffusers'} & set(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "\n"

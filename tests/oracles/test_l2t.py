@@ -16,10 +16,10 @@ from scipy import fft
 from torch import Tensor
 from torch.nn import functional
 
-from crafting import EPS, attack, close, craft, curved, random_batch, same, seeded
-from trigger_activation.attacks import _operations
-from trigger_activation.attacks._operations import DROPOUTS, Operation, dct, inverse_dct, pool
-from trigger_activation.attacks.l2t import L2T, chained, updated
+from tests.support.crafting import EPS, attack, close, craft, curved, random_batch, same, seeded
+from trigger_activation.science.attacks import _operations
+from trigger_activation.science.attacks._operations import DROPOUTS, Operation, dct, inverse_dct, pool
+from trigger_activation.science.attacks.l2t import L2T, chained, updated
 
 COPIES: dict[str, list[int]] = {  # of each member of a family
     "identity": [1],

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from crafting import (
+from tests.support.crafting import (
     EPS,
     ascended,
     attack,
@@ -25,9 +25,9 @@ from crafting import (
     same,
     seeded,
 )
-from trainings import vgg_s
-from trigger_activation.networks._modes import frozen
-from trigger_activation.training.data import to_float
+from tests.support.trainings import vgg_s
+from trigger_activation.science.freezing import frozen
+from trigger_activation.science.images import to_float
 
 pytestmark = pytest.mark.usefixtures("fixed_weights")
 

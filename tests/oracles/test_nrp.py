@@ -17,14 +17,14 @@ import torch
 from numpy.random import RandomState
 from torch import Tensor, nn
 
-from projects import one_sentence
-from recorded import official_state
+from tests.support.projects import one_sentence
+from tests.support.recorded import official_state
 from trigger_activation.errors import UserError
-from trigger_activation.helpers._nrp import full_generator, light_generator
-from trigger_activation.helpers.nrp import NRP
-from trigger_activation.provenance.record import hash_file
-from trigger_activation.stages import training
-from trigger_activation.storage import external
+from trigger_activation.run.stages import training
+from trigger_activation.science.helpers._nrp import full_generator, light_generator
+from trigger_activation.science.helpers.nrp import NRP
+from trigger_activation.store import external
+from trigger_activation.store.records import hash_file
 
 DATA: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data/nrp.json").read_text("utf-8"))
 PARAMETERS = {"full": 16_550_275, "light": 1_702_211}
@@ -83,7 +83,7 @@ def state() -> dict[str, Tensor]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(external, "FOLDER", tmp_path)
+    monkeypatch.setattr(external, "EXTERNAL", tmp_path)
     return tmp_path
 
 

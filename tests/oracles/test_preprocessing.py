@@ -15,9 +15,9 @@ from scipy import ndimage
 from torch import Generator, Tensor
 from torchvision.transforms import v2
 
-from trigger_activation.preprocessing import PREPROCESSING
-from trigger_activation.preprocessing.resize_pad import draw_place
-from trigger_activation.training.data import to_float
+from trigger_activation.science.images import to_float
+from trigger_activation.science.preprocessing import PREPROCESSING
+from trigger_activation.science.preprocessing.resize_pad import draw_place
 
 Array = NDArray[Any]
 SIDES = [(16, 16), (32, 32), (38, 38), (33, 47), (224, 224)]

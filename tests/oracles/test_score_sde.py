@@ -17,15 +17,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from recorded import official_state, relative_error
-from trigger_activation.helpers import score_sde
-from trigger_activation.helpers._diffusion import predicted_noise, takes_continuous_time
-from trigger_activation.helpers._score_sde import averaged_weights, build_unet, from_official, official_shapes
-from trigger_activation.helpers.ddpm import DDPM
-from trigger_activation.helpers.score_sde import ScoreSDE
-from trigger_activation.provenance.record import hash_file
-from trigger_activation.stages import training
-from trigger_activation.storage import external
+from tests.support.recorded import official_state, relative_error
+from trigger_activation.run.stages import training
+from trigger_activation.science.helpers import score_sde
+from trigger_activation.science.helpers._score_sde import averaged_weights, build_unet, from_official, official_shapes
+from trigger_activation.science.helpers.ddpm import DDPM
+from trigger_activation.science.helpers.diffusion import predicted_noise, takes_continuous_time
+from trigger_activation.science.helpers.score_sde import ScoreSDE
+from trigger_activation.store import external
+from trigger_activation.store.records import hash_file
 
 DATA: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data/score_sde.json").read_text("utf-8"))
 TINY: dict[str, Any] = {"multipliers": [1], "blocks_per_level": 1, "attention_levels": [0]}
@@ -146,7 +146,7 @@ class TestFile:
         shapes = official_shapes(tiny)
         made = made_up(tiny, 3)
         torch.save(official_file({name: made[name] for name in shapes}), tmp_path / "checkpoint_8.pth")
-        monkeypatch.setattr(external, "FOLDER", tmp_path)
+        monkeypatch.setattr(external, "EXTERNAL", tmp_path)
         monkeypatch.setattr(score_sde, "build_unet", lambda: build_unet(**TINY))
         helper = ScoreSDE(file="checkpoint_8.pth", sha256=hash_file(tmp_path / "checkpoint_8.pth"))
         state = training._imported(helper, 32).state_dict()

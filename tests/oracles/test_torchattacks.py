@@ -16,8 +16,8 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from trigger_activation.attacks import ATTACKS
-from trigger_activation.training.data import to_float
+from trigger_activation.science.attacks import ATTACKS
+from trigger_activation.science.images import to_float
 
 torchattacks = pytest.importorskip("torchattacks", reason="see requirements-oracles.txt")
 
@@ -102,7 +102,7 @@ def test_the_transform_of_difgsm(
     """Their transform without the resize back, which they leave out, resized back by torchvision."""
     from torchvision.transforms.functional import InterpolationMode, resize
 
-    from trigger_activation.attacks.difgsm import diversify
+    from trigger_activation.science.attacks.difgsm import diversify
 
     images = batch[0].repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
     attacker = torchattacks.DIFGSM(nn.Flatten(), resize_rate=1.1, diversity_prob=1.1)
@@ -119,7 +119,7 @@ def test_the_shrinking_transform_of_difgsm(
     size: int, top: int, left: int, batch: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Theirs pads to the size of the input, so nothing is left out."""
-    from trigger_activation.attacks.difgsm import diversify
+    from trigger_activation.science.attacks.difgsm import diversify
 
     images = batch[0].repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
     attacker = torchattacks.DIFGSM(nn.Flatten(), resize_rate=0.9, diversity_prob=1.1)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.support.smoke_project import Project, new_project
 
-from smoke_project import Project, new_project
-from trigger_activation.config import load_config
 from trigger_activation.plan import Plan, build_plan
+from trigger_activation.plan.config import load_config
 
 
 @pytest.fixture

@@ -9,16 +9,16 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from tests.support.smoke_project import Project, make
 from torch.nn import functional
 
-from smoke_project import Project, make
-from trigger_activation.attacks import ATTACKS
-from trigger_activation.config import load_config
 from trigger_activation.errors import UserError
 from trigger_activation.plan import Plan, build_plan
-from trigger_activation.provenance.record import file_record, read_record, sidecar, write_record
-from trigger_activation.storage.checkpoints import load_checkpoint
-from trigger_activation.training.data import to_float
+from trigger_activation.plan.config import load_config
+from trigger_activation.science.attacks import ATTACKS
+from trigger_activation.science.images import to_float
+from trigger_activation.store.checkpoints import load_checkpoint
+from trigger_activation.store.records import file_record, read_record, sidecar, write_record
 
 pytestmark = pytest.mark.workflow
 

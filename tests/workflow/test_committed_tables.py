@@ -17,9 +17,9 @@ import pytest
 from docutils.core import publish_doctree
 from numpy.typing import NDArray
 from PIL import Image
+from tests.support.smoke_project import ROOT, new_project
 
-from smoke_project import ROOT, new_project
-from trigger_activation.workflow import Workflow
+from trigger_activation.run.workflow import Workflow
 
 pytestmark = pytest.mark.workflow
 

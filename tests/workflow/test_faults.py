@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.smoke_project import QUIET, UNSHARE, Project, can_mount, make
 
-from smoke_project import QUIET, UNSHARE, Project, can_mount, make
 from trigger_activation.errors import UserError
 from trigger_activation.plan import Plan
-from trigger_activation.provenance.freshness import Freshness, Status
-from trigger_activation.provenance.record import file_record, read_record, write_record
+from trigger_activation.store.freshness import Freshness, Status
+from trigger_activation.store.records import file_record, read_record, write_record
 
 pytestmark = pytest.mark.workflow
 
@@ -106,7 +106,7 @@ def test_a_damaged_input_fails_a_run_in_one_sentence(copy: Project) -> None:
 def held_lock(copy: Project) -> Iterator[None]:
     """Another process that holds the lock of the copy."""
     code = (
-        "from trigger_activation.lock import RunLock; import time; lock = RunLock(); lock.acquire(); "
+        "from trigger_activation.store.lock import RunLock; import time; lock = RunLock(); lock.acquire(); "
         "print('held', flush=True); time.sleep(600)"
     )
     holder = subprocess.Popen([sys.executable, "-c", code], cwd=copy.folder, stdout=subprocess.PIPE, text=True)

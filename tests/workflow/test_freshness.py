@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from smoke_project import PDF, QUIET, Project, scramble_times
+from tests.support.smoke_project import PDF, QUIET, Project, scramble_times
 
 pytestmark = pytest.mark.workflow
 

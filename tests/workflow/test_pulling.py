@@ -14,15 +14,15 @@ from contextlib import chdir
 from pathlib import Path
 
 import pytest
+from benchmarks.invented import invent
+from tests.support.repositories import add_remote, clone, held, must, new_repository, publish, with_own_remote
+from tests.support.smoke_project import BIN, PDF, QUIET, ROOT, UNSHARE, Project, can_mount, is_made_here
 
-from invented import invent
-from repositories import add_remote, clone, held, must, new_repository, publish, with_own_remote
-from smoke_project import BIN, PDF, QUIET, ROOT, UNSHARE, Project, can_mount, is_made_here
-from trigger_activation.attacks import ATTACKS
-from trigger_activation.config import load_config
 from trigger_activation.plan import Artifact, Plan, build_plan
-from trigger_activation.provenance.freshness import Freshness
-from trigger_activation.provenance.record import FileRecord, file_record
+from trigger_activation.plan.config import load_config
+from trigger_activation.science.attacks import ATTACKS
+from trigger_activation.store.freshness import Freshness
+from trigger_activation.store.records import FileRecord, file_record
 
 pytestmark = pytest.mark.workflow
 

@@ -7,12 +7,12 @@ from typing import NoReturn
 
 import numpy as np
 import pytest
+from tests.support.smoke_project import make
 
-from smoke_project import make
 from trigger_activation.plan import Plan
-from trigger_activation.preprocessing import PREPROCESSING
-from trigger_activation.provenance.record import read_record
-from trigger_activation.storage.arrays import load_arrays
+from trigger_activation.science.preprocessing import PREPROCESSING
+from trigger_activation.store.arrays import load_arrays
+from trigger_activation.store.records import read_record
 
 pytestmark = pytest.mark.workflow
 

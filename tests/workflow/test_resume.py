@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.smoke_project import Project, make
 
-from smoke_project import Project, make
-from trigger_activation.config import load_config
 from trigger_activation.plan import Plan, build_plan
-from trigger_activation.provenance.record import read_record
-from trigger_activation.spec import write_spec
+from trigger_activation.plan.config import load_config
+from trigger_activation.run.spec import write_spec
+from trigger_activation.store.records import read_record
 
 pytestmark = pytest.mark.workflow
 
@@ -26,8 +26,8 @@ PURIFIED = "results/purified/smoke/clean/diffpure.npz"
 DIFFUSION = "results/checkpoints/smoke/ddpm-xs__denoising/seed0.safetensors"
 STAGE = """
 import sys
-from trigger_activation.storage import scratch
-from trigger_activation.worker import _perform
+from trigger_activation.store import scratch
+from trigger_activation.run.worker import _perform
 scratch.INTERVAL = 0.0
 _perform(*sys.argv[1:])
 """

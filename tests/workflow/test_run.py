@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from tests.support.smoke_project import Project, is_made_here, make
 from torch import Tensor
 
-from smoke_project import Project, is_made_here, make
-from trigger_activation.config import load_config
-from trigger_activation.evaluation import white_box
-from trigger_activation.evaluation.white_box import robustness
 from trigger_activation.plan import Plan, build_plan
-from trigger_activation.stages._evidence import DECIMALS
-from trigger_activation.storage import scratch
-from trigger_activation.storage.arrays import load_arrays
+from trigger_activation.plan.config import load_config
+from trigger_activation.run.stages._evidence import DECIMALS
+from trigger_activation.science.evaluation import white_box
+from trigger_activation.science.evaluation.white_box import robustness
+from trigger_activation.store import scratch
+from trigger_activation.store.arrays import load_arrays
 
 pytestmark = pytest.mark.workflow
 

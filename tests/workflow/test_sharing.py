@@ -10,9 +10,8 @@ from pathlib import Path
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
-
-from repositories import add_remote, clone, commit, held, must, new_repository, publish, with_own_remote
-from smoke_project import ROOT, Project
+from tests.support.repositories import add_remote, clone, commit, held, must, new_repository, publish, with_own_remote
+from tests.support.smoke_project import ROOT, Project
 
 pytestmark = pytest.mark.workflow
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.support.architectures import family
+from tests.support.smoke_project import PDF, Project, make
 
-from architectures import family
-from smoke_project import PDF, Project, make
-from trigger_activation.config import load_config
 from trigger_activation.plan import Plan, build_plan
-from trigger_activation.provenance.freshness import Freshness
-from trigger_activation.provenance.record import hash_file, read_content
-from trigger_activation.training.data import to_float
+from trigger_activation.plan.config import load_config
+from trigger_activation.science.images import to_float
+from trigger_activation.store.freshness import Freshness
+from trigger_activation.store.records import hash_file, read_content
 
 pytestmark = pytest.mark.workflow
 

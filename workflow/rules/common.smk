@@ -1,6 +1,6 @@
 """The plan, and what happens before the first and after the last job."""
 
-from trigger_activation.workflow import Workflow
+from trigger_activation.run.workflow import Workflow
 
 paper = Workflow(config)
 

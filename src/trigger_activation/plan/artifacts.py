@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from trigger_activation.config.schema import CLEAN, STANDARD, Config, Protocol, Variant
 from trigger_activation.errors import UserError, suggest
-from trigger_activation.helpers import HELPERS, TrainedHelper
-from trigger_activation.networks import NETWORKS
 from trigger_activation.plan import paths
-from trigger_activation.plan.artifact import Artifact, Inputs, Plan
+from trigger_activation.plan.config.schema import CLEAN, STANDARD, Config, Protocol, Variant
+from trigger_activation.plan.graph import Artifact, Inputs, Plan
 from trigger_activation.plan.variants import Resolved, Variants
+from trigger_activation.science.helpers import HELPERS, TrainedHelper
+from trigger_activation.science.networks import NETWORKS
 
 STAGE_VERSIONS = {
     "dataset": 1,

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from trigger_activation.attacks import ATTACKS
-from trigger_activation.config.schema import Config
-from trigger_activation.plan.artifact import Artifact, Plan
-from trigger_activation.preprocessing import PREPROCESSING
-from trigger_activation.training.paradigms import PARADIGMS
+from trigger_activation.plan.config.schema import Config
+from trigger_activation.plan.graph import Artifact, Plan
+from trigger_activation.science.attacks import ATTACKS
+from trigger_activation.science.preprocessing import PREPROCESSING
+from trigger_activation.science.training.paradigms import PARADIGMS
 
 GPU = "RTX 3090"
 """What hours are counted in: the paper's."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trigger_activation.config.schema import (
+from trigger_activation.errors import UserError
+from trigger_activation.plan import paths
+from trigger_activation.plan.artifacts import STAGE_VERSIONS
+from trigger_activation.plan.config.schema import (
     CLEAN,
     STANDARD,
     WHITE_BOX,
@@ -27,16 +30,13 @@ from trigger_activation.config.schema import (
     TheoryFigure,
     TriggerTable,
 )
-from trigger_activation.errors import UserError
-from trigger_activation.plan import paths
-from trigger_activation.plan.artifact import Artifact, Inputs, Plan
-from trigger_activation.plan.artifacts import STAGE_VERSIONS
+from trigger_activation.plan.graph import Artifact, Inputs, Plan
 from trigger_activation.plan.pages import PagePlanner
 from trigger_activation.plan.reports import ReportPlanner
 from trigger_activation.plan.studies import ProtocolStudies
 from trigger_activation.plan.variants import Variants
-from trigger_activation.training.paradigms import PARADIGMS
-from trigger_activation.training.paradigms.fixed_trigger import FixedTrigger, TriggerActivation
+from trigger_activation.science.training.paradigms import PARADIGMS
+from trigger_activation.science.training.paradigms.fixed_trigger import FixedTrigger, TriggerActivation
 
 PAIRS = {
     "all": "all pairs",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from trigger_activation.errors import UserError
-from trigger_activation.plan.artifact import Artifact, Plan
+from trigger_activation.plan.graph import Artifact, Plan
 
 
 def without_missing(plan: Plan, table: Artifact, is_there: Callable[[str], bool]) -> Artifact:

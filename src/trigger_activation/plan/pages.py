@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trigger_activation.config.schema import Column, Config, Selection, Slot, Table
 from trigger_activation.plan import paths
-from trigger_activation.plan.artifact import Artifact, Plan, digest
 from trigger_activation.plan.artifacts import STAGE_VERSIONS, ProtocolArtifacts
+from trigger_activation.plan.config.schema import Column, Config, Selection, Slot, Table
+from trigger_activation.plan.graph import Artifact, Plan, digest
 from trigger_activation.plan.order import in_print
 
 Parameters = Mapping[str, Any]

@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trigger_activation.config.schema import AccuracyTable, Column, Config, Selection, Slot, TableBase, TriggerTable
 from trigger_activation.errors import UserError
 from trigger_activation.plan import paths
-from trigger_activation.plan.artifact import Artifact, Plan
 from trigger_activation.plan.artifacts import STAGE_VERSIONS, ProtocolArtifacts
+from trigger_activation.plan.config.schema import (
+    AccuracyTable,
+    Column,
+    Config,
+    Selection,
+    Slot,
+    TableBase,
+    TriggerTable,
+)
+from trigger_activation.plan.counterparts import counterpart
+from trigger_activation.plan.graph import Artifact, Plan
 from trigger_activation.plan.order import in_print
 from trigger_activation.plan.settings import all_settings
 from trigger_activation.plan.variants import Variants
-from trigger_activation.published.counterparts import counterpart
 
 PAPER = "paper"
 """The experiment that is the published one: its protocols say which variant a role stands for in print."""

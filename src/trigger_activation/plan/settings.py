@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from trigger_activation.plan.artifact import Artifact
+from trigger_activation.plan.graph import Artifact
 
 
 def all_settings(artifacts: Iterable[Artifact]) -> dict[str, Any]:

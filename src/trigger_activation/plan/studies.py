@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from trigger_activation.config.schema import STANDARD, WHITE_BOX
 from trigger_activation.errors import UserError
 from trigger_activation.plan import paths
 from trigger_activation.plan.artifacts import ProtocolArtifacts
+from trigger_activation.plan.config.schema import STANDARD, WHITE_BOX
 
 
 class ProtocolStudies(ProtocolArtifacts):

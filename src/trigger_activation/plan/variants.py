@@ -6,17 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from trigger_activation.attacks import ATTACKS
-from trigger_activation.config.loader import validate
-from trigger_activation.config.schema import Config, Protocol, Variant
-from trigger_activation.datasets import DATASETS
 from trigger_activation.errors import UserError
-from trigger_activation.helpers import HELPERS
-from trigger_activation.networks import NETWORKS
 from trigger_activation.parameters import Parameters, resolved
-from trigger_activation.preprocessing import PREPROCESSING
+from trigger_activation.plan.config.loader import validate
+from trigger_activation.plan.config.schema import Config, Protocol, Variant
 from trigger_activation.registry import Registry
-from trigger_activation.training.paradigms import PARADIGMS
+from trigger_activation.science.attacks import ATTACKS
+from trigger_activation.science.datasets import DATASETS
+from trigger_activation.science.helpers import HELPERS
+from trigger_activation.science.networks import NETWORKS
+from trigger_activation.science.preprocessing import PREPROCESSING
+from trigger_activation.science.training.paradigms import PARADIGMS
 
 REGISTRIES: Mapping[str, Registry[Any]] = {
     "datasets": DATASETS,

@@ -1,6 +1,0 @@
-"""Config: the YAML files under ``config/``, checked strictly and turned into typed objects."""
-
-from trigger_activation.config.loader import load_config
-from trigger_activation.config.schema import Config
-
-__all__ = ["Config", "load_config"]

@@ -1,0 +1,152 @@
+"""Clean against robust accuracy of all defenses of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from statistics import stdev
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from trigger_activation.report.figures._labels import Point, place
+from trigger_activation.report.figures._shared import PAGE, caption, rows_of, table_facts
+from trigger_activation.report.tables.accuracy import PAIRS, SURROGATES, interval, statistics
+from trigger_activation.report.wording import listed
+
+Style = tuple[str, str]
+"""Colour and marker."""
+STYLES = (("#000000", "X"), ("#009E73", "s"), ("#D55E00", "^"), ("#0072B2", "o"), ("#CC79A7", "D"), ("#E69F00", "v"))
+"""Of the families, in the order in which the table shows them."""
+SPREADS = {"seeds": (3.0, 0.25), "interval": (0.7, 1.0)}
+"""What bars show, and their width and opacity."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An accuracy in percent."""
+
+    mean: float
+    interval: tuple[float, float]
+    """95 % of the bootstrap over images."""
+    deviation: float
+    """Sample standard deviation over victim seeds; 0 for a single seed."""
+
+    @property
+    def seeds(self) -> tuple[float, float]:
+        """One standard deviation to either side."""
+        return self.mean - self.deviation, self.mean + self.deviation
+
+
+@dataclass(frozen=True)
+class Defense:
+    """One point of a panel."""
+
+    label: str
+    clean: Estimate
+    robust: Estimate
+    style: Style
+
+    @property
+    def point(self) -> Point:
+        """Where its marker is."""
+        return self.clean.mean, self.robust.mean
+
+    def bars(self, spread: str) -> list[tuple[Point, Point]]:
+        """The ends of a horizontal and a vertical bar."""
+        (left, right), (low, high) = getattr(self.clean, spread), getattr(self.robust, spread)
+        x, y = self.point
+        return [((left, y), (right, y)), ((x, low), (x, high))]
+
+
+def estimate(cells: Sequence[Mapping[str, Any]]) -> Estimate:
+    """The mean over the statistics of some cells of one column, which share victims and the bootstrap's draws."""
+    per_seed = np.mean([cell["per_seed"] for cell in cells], axis=0).tolist()
+    return Estimate(
+        mean=float(np.mean([cell["mean"] for cell in cells])),
+        interval=interval(np.mean([cell["bootstrap"] for cell in cells], axis=0).tolist()),
+        deviation=stdev(per_seed) if len(per_seed) > 1 else 0.0,
+    )
+
+
+def under_strongest_attack(cells: Sequence[Mapping[str, Any]]) -> Estimate:
+    """The cell of the attack that lowers the accuracy most."""
+    return estimate([min(cells, key=lambda cell: float(cell["mean"]))])
+
+
+def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> tuple[Figure, str]:
+    """Two panels over clean accuracy: the mean over all attacks, and the attack that hurts each defense most."""
+    table = layout["table"]
+    styles = dict(zip(dict.fromkeys(layout["families"]), cycle(STYLES), strict=False))
+    chosen = [styles[family] for family in layout["families"]]
+    figure = Figure(figsize=(PAGE, 3.4))
+    mean, worst = figure.subplots(1, 2, sharex=True, sharey=True)
+    panels = {
+        mean: _defenses(table, cells, chosen, estimate),
+        worst: _defenses(table, cells, chosen, under_strongest_attack),
+    }
+    for axes, defenses in panels.items():
+        axes.set_xlabel("clean accuracy (%)")
+        for defense in defenses:
+            _draw(axes, defense)
+    mean.set(ylabel="accuracy under attack (%)", title="mean over attacks")
+    worst.set(title="strongest attack on each defense")
+    keys = [_key(family, *style) for family, style in styles.items()]
+    figure.legend(handles=keys, loc="outside upper center", ncols=len(keys))
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes, defenses in panels.items():
+        bars = [bar for defense in defenses for spread in SPREADS for bar in defense.bars(spread)]
+        place(axes, [defense.point for defense in defenses], [defense.label for defense in defenses], bars)
+    return figure, caption(layout, _sentences(table, cells))
+
+
+def describe(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> str:
+    """The coordinates of every defense, for those who cannot see the figure."""
+    table = layout["table"]
+    defenses = _defenses(table, cells, [STYLES[0]] * len(table["columns"]), estimate)
+    points = listed([f"{d.label} {d.clean.mean:.0f} % and {d.robust.mean:.0f} %" for d in defenses])
+    return (
+        f"Two scatter plots of clean accuracy and accuracy under attack. At the left, the mean over attacks: {points}."
+    )
+
+
+def _defenses(
+    table: Mapping[str, Any],
+    cells: Sequence[dict[str, Any]],
+    styles: Sequence[Style],
+    summary: Callable[[Sequence[Mapping[str, Any]]], Estimate],
+) -> list[Defense]:
+    """The table's columns, their rows of attacks summarised."""
+    rows = [[statistics(table, cell) for cell in row] for row in rows_of(table, cells)]
+    return [
+        Defense(column["label"], estimate([clean]), summary(attacked), style)
+        for column, (clean, *attacked), style in zip(table["columns"], zip(*rows, strict=True), styles, strict=True)
+    ]
+
+
+def _draw(axes: Axes, defense: Defense) -> None:
+    colour, marker = defense.style
+    for spread, (width, alpha) in SPREADS.items():
+        for ends in defense.bars(spread):
+            axes.plot(*zip(*ends, strict=True), color=colour, linewidth=width, alpha=alpha, solid_capstyle="butt")
+    axes.plot(*defense.point, marker, color=colour, markersize=5, markeredgecolor="white", markeredgewidth=0.4)
+
+
+def _key(family: str, colour: str, marker: str) -> Line2D:
+    return Line2D([], [], color=colour, marker=marker, markersize=5, linestyle="", label=family)
+
+
+def _sentences(table: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> list[str]:
+    attacks = [row["label"] for row in table["rows"][1:]]
+    return [
+        f"Defenses of Table {table['number']}; at the left the mean over {listed(attacks)}, at the right whichever of "
+        "these lowers a defense's accuracy most.",
+        *table_facts(table, cells[0]["images"], "Wide bars are a standard deviation over victim seeds to either side"),
+        "Thin bars are 95 % of the bootstrap over test images.",
+        f"Accuracy under attack is the mean over {PAIRS[table['pairs']]}; {SURROGATES[table['surrogates']]}.",
+    ]

@@ -1,0 +1,249 @@
+"""What a results page shows, from layouts, cells and figures."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from PIL import Image
+
+from trigger_activation.report.figures import DESCRIPTIONS
+from trigger_activation.report.page.details import sheets
+from trigger_activation.report.published.comparison import Comparison
+from trigger_activation.report.tables import build as build_table
+from trigger_activation.report.tables.grid import Entry, Grid, Header, Row, unescape_markdown
+from trigger_activation.store.records import Record
+
+Published = Mapping[tuple[str, str, str], float]
+"""Number of a table, label of a row and full label of a column, as the table prints them -> what the paper prints."""
+SCALE = 0.6
+"""CSS pixels over those of a figure's PNG, which has 200 to the inch."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A JSON artifact and its record."""
+
+    record: Record
+    content: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A rendered figure."""
+
+    name: str
+    number: str
+    title: str
+    caption: str
+    """Plain text, without number and title."""
+    description: str
+    """For those who cannot see it."""
+    picture: bytes
+    """PNG."""
+    cells: Sequence[str]
+    """Paths of what it is drawn from."""
+
+    @property
+    def source(self) -> str:
+        """The picture as a data URL."""
+        return f"data:image/png;base64,{base64.b64encode(self.picture).decode()}"
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in CSS pixels: a little larger than in print."""
+        width, height = Image.open(io.BytesIO(self.picture)).size
+        return round(width * SCALE), round(height * SCALE)
+
+
+def figure(shown: Mapping[str, Any], cells: Mapping[str, Cell], markdown: str, picture: bytes) -> Figure:
+    """A figure as the page shows it.
+
+    Args:
+        shown: its entry in the parameters of the page.
+        cells: by path; all that it is drawn from.
+        markdown: its caption file.
+        picture: its PNG file.
+    """
+    layout = shown["layout"]
+    description = DESCRIPTIONS[layout["kind"]](layout, [dict(cells[path].content) for path in shown["cells"]])
+    caption = unescape_markdown(markdown.partition("\n")[0]).removeprefix(f"**Figure {layout['number']}.** ")
+    return Figure(shown["name"], layout["number"], layout["title"], caption, description, picture, shown["cells"])
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as it is printed, and the published values beside it."""
+
+    name: str
+    grid: Grid
+    published: Published = field(default_factory=dict)
+
+    @property
+    def body(self) -> list[Row]:
+        """Rows that may be sorted."""
+        return [row for row in self.grid.rows if not row.summary]
+
+    @property
+    def foot(self) -> list[Row]:
+        """Rows that sum up the others."""
+        return [row for row in self.grid.rows if row.summary]
+
+    @property
+    def grouped(self) -> bool:
+        """Whether some columns share a heading."""
+        return any(header.group for header in self.grid.headers)
+
+    def spreads(self, position: int) -> bool:
+        """Whether a column has an entry with a deviation, so that the others leave room for one."""
+        return any(row.entries[position].spread for row in self.grid.rows)
+
+    def comparison(self, row: Row, header: Header, entry: Entry) -> str | None:
+        """The published value of an entry and how far off it is."""
+        value = self.published.get((self.grid.number, row.label, header.full))
+        if value is None or isinstance(entry.value, str):
+            return None
+        return f"{value:.2f}, difference {entry.value - value:+.2f}".replace("-", "−")
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything on a page."""
+
+    experiment: str
+    title: str
+    comparable: bool
+    tables: Sequence[Table]
+    figures: Sequence[Figure]
+    protocols: Sequence[Mapping[str, Any]]
+    substitutes: Mapping[str, Sequence[str]]
+    """Helper network trained here -> labels of what consults it."""
+    left_out: Mapping[str, Any]
+    run: Mapping[str, Any] | None
+    """The content of ``run.json``; None where there is none."""
+    run_is_current: bool
+    """Whether that run was of the config that the page was made with."""
+    cells: Sequence[Mapping[str, Any]]
+    """Details of the cells that tables show, as the page's script reads them."""
+    settings: Sequence[tuple[str, Sequence[tuple[str, str]]]]
+    """Titles and parameters that cells refer to by position."""
+
+    @property
+    def positions(self) -> dict[str, int]:
+        """Path of a cell -> its position."""
+        return {cell["path"]: position for position, cell in enumerate(self.cells)}
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the script reads."""
+        return {"cells": self.cells, "settings": self.settings}
+
+
+def build(
+    parameters: Mapping[str, Any],
+    cells: Mapping[str, Cell],
+    figures: Sequence[Figure] = (),
+    run: tuple[Mapping[str, Any], bool] | None = None,
+    comparison: Comparison | None = None,
+) -> Page:
+    """Collect what a page shows.
+
+    Args:
+        parameters: those of the page in the plan.
+        cells: by path; all that the tables show.
+        figures: as rendered.
+        run: the content of ``run.json``, and whether it is of the recipe planned.
+        comparison: with the published numbers, if there is one.
+    """
+    published = _published(comparison) if comparison else {}
+    tables = [Table(t["name"], _grid(t["layout"], t["cells"], cells), published) for t in parameters["tables"]]
+    layouts = [table["layout"] for table in parameters["tables"]]
+    protocols = _protocols(layouts)
+    labels = {name: label for protocol in protocols for name, label in protocol["networks"].items()}
+    limits = {
+        path: table["layout"]["protocol"]["sanity"]
+        for table in parameters["tables"]
+        if "protocol" in table["layout"]
+        for path in table["cells"]
+    }
+    shown = dict.fromkeys(e.source for t in tables for row in t.grid.rows for e in row.entries if e.source)
+    return Page(
+        experiment=parameters["experiment"],
+        title=parameters["title"],
+        comparable=comparison is None or not any(table.changes for table in comparison.tables),
+        tables=tables,
+        figures=figures,
+        protocols=protocols,
+        substitutes=_substitutes(layouts),
+        left_out=parameters["left_out"],
+        run=run[0] if run else None,
+        run_is_current=run is not None and run[1],
+        cells=[_detail(cells[path], parameters["behind"][path], labels, limits.get(path, {})) for path in shown],
+        settings=[(title, flattened(values)) for title, values in parameters["settings"]],
+    )
+
+
+def _published(comparison: Comparison) -> Published:
+    return {
+        (table.number, row.label, label): pair.published
+        for table in comparison.tables
+        for row in table.rows
+        for label, pair in zip(table.labels, row.pairs, strict=True)
+        if pair.published is not None
+    }
+
+
+def _grid(layout: Mapping[str, Any], paths: Sequence[str], cells: Mapping[str, Cell]) -> Grid:
+    return build_table(layout, [{"path": path, **cells[path].content} for path in paths])
+
+
+def _detail(
+    cell: Cell, behind: Sequence[int], labels: Mapping[str, str], limits: Mapping[str, float]
+) -> dict[str, Any]:
+    record = cell.record
+    return {
+        "path": record.path,
+        "recipe": record.recipe,
+        "sheets": [asdict(sheet) for sheet in sheets(record.kind, cell.content, labels, limits)],
+        "own": flattened({**record.parameters, "versions": record.versions}),
+        "behind": behind,
+    }
+
+
+def _protocols(layouts: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The facts of each protocol that some table uses."""
+    found = {}
+    for layout in layouts:
+        for protocol in [slot["protocol"] for slot in layout.get("slots", [layout])]:
+            found[protocol["name"]] = protocol
+    return list(found.values())
+
+
+def _substitutes(layouts: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for layout in layouts:
+        for helper, labels in layout.get("substitutes", {}).items():
+            found[helper] = list(dict.fromkeys([*found.get(helper, []), *labels]))
+    return found
+
+
+def flattened(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested parameters as lines: ``attack.steps`` and ``20``."""
+    lines = []
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            lines += flattened(value, f"{prefix}{key}.")
+        else:
+            lines.append((f"{prefix}{key}", _text(value)))
+    return lines
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_text, value))
+    if value is None:
+        return "–"
+    return {"True": "yes", "False": "no"}.get(str(value), str(value))

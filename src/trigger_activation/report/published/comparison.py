@@ -1,0 +1,190 @@
+"""A run's tables beside the published ones, cell by cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from scipy import stats
+
+from trigger_activation.parameters import grey_levels
+from trigger_activation.report.published.numbers import CLEAN, MEAN, Column, Published
+from trigger_activation.report.published.run import OFF_DIAGONAL, PRINTED, published_column, published_row, run_of
+from trigger_activation.report.published.verdicts import Judgement, in_print, judge_claims
+from trigger_activation.report.tables.accuracy import statistics
+from trigger_activation.report.wording import listed
+
+PUBLISHED = "published"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One cell, measured and published."""
+
+    measured: float
+    published: float | None
+
+    @property
+    def difference(self) -> float | None:
+        """Measured minus published, in points."""
+        return None if self.published is None else self.measured - self.published
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table."""
+
+    label: str
+    published: str | None
+    """What the paper calls it; None where it has no such row."""
+    pairs: Sequence[Pair]
+
+    @property
+    def attacked(self) -> bool:
+        """Whether it is an attack's."""
+        return self.published not in (None, CLEAN, MEAN)
+
+    @property
+    def tau(self) -> float | None:
+        """Kendall's rank correlation over the row."""
+        return rank_correlation(self.pairs)
+
+
+@dataclass(frozen=True)
+class Table:
+    """One accuracy table."""
+
+    number: str
+    title: str
+    decimals: int
+    protocol: str
+    changes: Sequence[str]
+    """What the run does otherwise than the paper; empty where magnitudes can be compared."""
+    labels: Sequence[str]
+    columns: Sequence[Column | None]
+    """The published counterpart of each column."""
+    rows: Sequence[Row]
+    not_run_columns: Sequence[Column]
+    not_run_rows: Sequence[str]
+
+    @property
+    def tau(self) -> float | None:
+        """Kendall's rank correlation over all cells of the attack rows."""
+        return rank_correlation(pair for row in self.rows if row.attacked for pair in row.pairs)
+
+    @property
+    def mean_distance(self) -> float | None:
+        """Mean absolute difference over all cells of the attack rows, in points."""
+        found = [pair.difference for row in self.rows if row.attacked for pair in row.pairs]
+        distances = [abs(difference) for difference in found if difference is not None]
+        return fmean(distances) if distances else None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that the report shows."""
+
+    tables: Sequence[Table]
+    judgements: Sequence[Judgement]
+    not_compared: Sequence[str]
+    """Published tables that have no counterpart here."""
+
+
+def compare(
+    published: Published, layouts: Sequence[Mapping[str, Any]], cells: Mapping[str, Sequence[Any]]
+) -> Comparison:
+    """Put a run beside the paper.
+
+    Args:
+        published: the published numbers.
+        layouts: of the run's tables, each with what the paper's experiment has in its place, from the plan.
+        cells: the contents of each table's cells, in the plan's order.
+    """
+    order = {number: place for place, number in enumerate(published.tables)}
+    known = [table for table in layouts if table["layout"]["number"] in order]
+    known.sort(key=lambda table: order[table["layout"]["number"]])
+    accuracy = [table for table in known if table["layout"]["kind"] == "accuracy"]
+    tables = [_table(published, table, cells[table["name"]]) for table in accuracy]
+    run = run_of(published, known, cells)
+    measures = {
+        PUBLISHED: in_print(published),
+        PRINTED: run.measure(PRINTED),
+        OFF_DIAGONAL: run.measure(OFF_DIAGONAL),
+    }
+    numbers = {table.number for table in tables}
+    return Comparison(
+        tables,
+        judge_claims(published, measures),
+        [number for number in published.tables if number not in numbers],
+    )
+
+
+def rank_correlation(pairs: Iterable[Pair]) -> float | None:
+    """Kendall's tau-b of measured against published values; None where it is not defined."""
+    both = [(pair.measured, pair.published) for pair in pairs if pair.published is not None]
+    if len(both) < 2:
+        return None
+    tau = float(stats.kendalltau(*zip(*both, strict=True)).statistic)
+    return None if tau != tau else tau
+
+
+def _table(published: Published, table: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> Table:
+    layout, (paper,) = table["layout"], table["paper"]
+    number, width = layout["number"], len(layout["columns"])
+    columns = [published_column(published, number, counterpart) for counterpart in paper["columns"]]
+    measured = [statistics(layout, cell)["mean"] for cell in cells]
+    rows = []
+    for index, attack in enumerate(layout["rows"]):
+        row = published_row(published, number, attack["attack"])
+        values = measured[index * width : (index + 1) * width]
+        printed = [_published(published, number, row, column) for column in columns]
+        rows.append(Row(attack["label"], row, [Pair(*both) for both in zip(values, printed, strict=True)]))
+    shown = {row.published for row in rows}
+    if layout["mean_row"]:
+        rows.append(_mean_row([row for row in rows if row.attacked]))
+    return Table(
+        number=number,
+        title=layout["title"],
+        decimals=layout["decimals"],
+        protocol=layout["protocol"]["name"],
+        changes=changes(layout["protocol"], paper["protocol"]),
+        labels=[f"{column['group']} {column['label']}".strip() for column in layout["columns"]],
+        columns=columns,
+        rows=rows,
+        not_run_columns=[column for column in published.columns(number) if column not in columns],
+        not_run_rows=[row for row in published.rows(number) if row not in shown and row != MEAN],
+    )
+
+
+def _published(published: Published, table: str, row: str | None, column: Column | None) -> float | None:
+    value = None if row is None or column is None else published.value(table, row, column)
+    return None if value is None else float(value)
+
+
+def _mean_row(rows: Sequence[Row]) -> Row:
+    """The mean over attacks of the cells shown, on both sides: the printed means are not the means of their cells."""
+    pairs = []
+    for column in zip(*(row.pairs for row in rows), strict=True):
+        published = [pair.published for pair in column if pair.published is not None]
+        complete = len(published) == len(column)
+        pairs.append(Pair(fmean(pair.measured for pair in column), fmean(published) if complete else None))
+    return Row(MEAN, MEAN, pairs)
+
+
+def changes(here: Mapping[str, Any], paper: Mapping[str, Any]) -> list[str]:
+    """What a protocol does otherwise than the paper's, one phrase each."""
+    mine, theirs = _described(here), _described(paper)
+    return [f"{name} {mine[name]} instead of {theirs[name]}" for name in mine if mine[name] != theirs[name]]
+
+
+def _described(facts: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "data set": facts["dataset"],
+        "networks": listed(list(facts["networks"].values())),
+        "budget": grey_levels(facts["eps"]),
+        "iterations": str(facts["steps"]),
+        "epochs": str(facts["epochs"]),
+        "test images": f"{facts['images']:,}",
+    }

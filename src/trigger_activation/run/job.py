@@ -1,0 +1,247 @@
+"""What a stage works with: its spec, its verified inputs, its random streams, and the way it publishes results.
+
+Stages that only render do not need torch, and should not wait for it: what does is imported on first use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trigger_activation.errors import UserError
+from trigger_activation.lazy import torch
+from trigger_activation.run.spec import InputReference, Spec
+from trigger_activation.science import seeds
+from trigger_activation.science.datasets import ImageStream
+from trigger_activation.store.arrays import load_arrays, map_array, save_arrays
+from trigger_activation.store.atomic import write_text
+from trigger_activation.store.environment import Stopwatch, code_state, processor_name
+from trigger_activation.store.records import (
+    Record,
+    damaged_files,
+    file_record,
+    hash_file,
+    is_json,
+    read_content,
+    read_record,
+    sidecar,
+    write_json_artifact,
+    write_record,
+)
+from trigger_activation.store.scratch import Scratch
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from trigger_activation.science.deployment import DeployedNetwork
+
+IN_GIT = ("paper_tables/", "results/cells/")
+"""Artifacts that git tracks; their records hold nothing that differs between machines."""
+IN_MEMORY = 4 * 2**30
+"""Images of more bytes stay in their file, of which the system keeps in memory what there is room for."""
+
+
+class Job:
+    """One execution of a stage."""
+
+    def __init__(self, spec: Spec, device: torch.device | None = None) -> None:
+        self.spec = spec
+        self.parameters: Mapping[str, Any] = spec.parameters
+        self._device = device
+        self._read: dict[str, str] = {}
+        self._stopwatch = Stopwatch()
+        self.scratch = Scratch(spec.recipe, self._read, lambda: self.device, self._stopwatch)
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where the stage computes: the device it was given, or the CPU."""
+        return self._device or torch.device("cpu")
+
+    @property
+    def device_name(self) -> str:
+        """The GPU's name, or that of the processor."""
+        return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else processor_name()
+
+    def generator(self, stream: str) -> torch.Generator:
+        """The named random stream of this artifact."""
+        return seeds.torch_generator(self.spec.path, stream, self.device)
+
+    def records(self, role: str) -> list[Record]:
+        """The records of the inputs of one role, after comparing their bytes with what was recorded.
+
+        Raises:
+            UserError: an input is missing, damaged, or made by another recipe than the one planned.
+        """
+        return [self._verified(reference) for reference in self.spec.inputs[role]]
+
+    def claimed_records(self, role: str) -> list[Record]:
+        """The records of the inputs of one role, for a stage that reads nothing else of them.
+
+        Raises:
+            UserError: an input is missing, or made by another recipe than the one planned.
+        """
+        records = [self._planned_record(reference) for reference in self.spec.inputs[role]]
+        self._read |= {record.path: record.sha256 for record in records}
+        return records
+
+    def arrays(self, record: Record, *names: str) -> dict[str, NDArray[Any]]:
+        """Named arrays of a verified input."""
+        return load_arrays(Path(record.path), names)
+
+    def images(self, record: Record, count: int | None = None) -> torch.Tensor:
+        """uint8 images (N, H, W, 3) of a verified input; the first ``count``.
+
+        They are on the device or, if they are more than ``IN_MEMORY``, in their file, as a tensor of the CPU.
+
+        Raises:
+            UserError: it has fewer.
+        """
+        path = Path(record.path)
+        large = path.stat().st_size > IN_MEMORY
+        images = map_array(path, "images") if large else load_arrays(path, ("images",))["images"]
+        if count is not None and len(images) < count:
+            raise UserError(
+                f"{record.path} has {len(images)} images, but {count} are asked for: lower evaluation.images, "
+                "white_box.images or training_images in the protocol"
+            )
+        chosen = torch.from_numpy(images[:count])
+        return chosen if chosen.nbytes > IN_MEMORY else chosen.to(self.device)
+
+    def labelled(self, role: str, count: int | None = None, margin: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images of a data set input, see :meth:`images`, and their labels, on the device.
+
+        Args:
+            role: of the input.
+            count: the first so many; all of them unless given.
+            margin: with what is stored around the part that networks see, if anything is.
+        """
+        from trigger_activation.science.images import middle
+
+        (record,) = self.records(role)
+        images = self.images(record, count)
+        labels = load_arrays(Path(record.path), ("labels",))["labels"]
+        seen = images if margin else middle(images, record.parameters["image_size"])
+        return seen, torch.from_numpy(labels[:count]).to(self.device)
+
+    def networks(self, role: str) -> list[DeployedNetwork]:
+        """The deployed networks of a role."""
+        from trigger_activation.store.checkpoints import load_checkpoint
+
+        return [
+            load_checkpoint(Path(record.path), self.device, record.parameters["network"])
+            for record in self.records(role)
+        ]
+
+    def helper(self) -> nn.Module | None:
+        """The helper network that the job consults, if it does."""
+        from trigger_activation.store.checkpoints import load_helper
+
+        if "helper" not in self.spec.inputs:
+            return None
+        (record,) = self.records("helper")
+        return load_helper(Path(record.path), self.device, record.parameters["helper"])
+
+    def cells(self, role: str = "cells") -> list[dict[str, Any]]:
+        """The contents of JSON inputs, each with its ``path``."""
+        return [{"path": record.path, **read_content(record.path)} for record in self.records(role)]
+
+    def optional_content(self, role: str) -> tuple[dict[str, Any], bool] | None:
+        """The content of an optional JSON input, and whether it is of the recipe planned; None where there is none."""
+        (reference,) = self.spec.optional[role]
+        record = read_record(reference.path)
+        if record is None:
+            return None
+        self._read[record.path] = record.sha256
+        return read_content(record.path), record.recipe == reference.recipe
+
+    def published(self, file: str) -> str:
+        """The text of a file of published numbers.
+
+        Raises:
+            UserError: it is not the one that the plan saw.
+        """
+        path = Path("config/published") / file
+        if not path.exists() or hash_file(path) != self.parameters["published"][file]:
+            raise UserError(f"{path} was changed after this job was planned: start the run again")
+        return path.read_text(encoding="utf-8")
+
+    @property
+    def files(self) -> list[str]:
+        """The files that the job writes."""
+        return [self.spec.path, *self.spec.companions]
+
+    def publish_arrays(self, arrays: Mapping[str, NDArray[Any] | ImageStream], checks: dict[str, Any]) -> None:
+        """Write the artifact as arrays, then its record."""
+        self.begin_writing()
+        save_arrays(Path(self.spec.path), arrays)
+        self.publish_record(checks)
+
+    def publish_json(self, content: dict[str, Any]) -> None:
+        """Write a JSON artifact with its record inside."""
+        write_json_artifact(Path(self.spec.path), content, self._record(self.spec.path, {}))
+        self.scratch.discard()
+
+    def publish_texts(self, texts: Mapping[str, str]) -> None:
+        """Write the artifact's files as texts, by file name, then its record."""
+        self.begin_writing()
+        for path in map(Path, self.files):
+            write_text(path, texts[path.name])
+        self.publish_record({})
+
+    def publish_by_product(self, arrays: Mapping[str, NDArray[np.integer[Any]]]) -> None:
+        """Write the artifact's by-product as arrays, with a record of its own."""
+        (path,) = self.spec.by_products
+        sidecar(path).unlink(missing_ok=True)
+        save_arrays(Path(path), arrays)
+        record = self._record(path, {})
+        write_record(record.model_copy(update={"files": {path: file_record(Path(path))}}))
+
+    def begin_writing(self) -> None:
+        """Remove the old record, so that a killed job leaves no new bytes under an old one."""
+        sidecar(self.spec.path).unlink(missing_ok=True)
+
+    def publish_record(self, checks: dict[str, Any]) -> None:
+        """Write the sidecar of files that have been written, with which the job is done."""
+        files = {path: file_record(Path(path)) for path in self.files}
+        write_record(self._record(self.spec.path, checks).model_copy(update={"files": files}))
+        self.scratch.discard()
+
+    def _record(self, path: str, checks: dict[str, Any]) -> Record:
+        return Record(
+            path=path,
+            kind=self.spec.kind,
+            recipe=self.spec.recipe,
+            parameters=self.spec.parameters,
+            versions=self.spec.versions,
+            inputs=self._read,
+            checks=checks,
+            environment=None if path.startswith(IN_GIT) else self._environment(),
+        )
+
+    def _environment(self) -> dict[str, Any]:
+        gpu = self.device.type == "cuda"
+        return {**code_state(), "device": self.device_name, "gpu": gpu, **self._stopwatch.reading()}
+
+    def _verified(self, reference: InputReference) -> Record:
+        record = self._planned_record(reference)
+        if not is_json(record.path):
+            for name in damaged_files(record):
+                raise UserError(f"{name} is damaged (its sha256 is not the recorded one): delete it and run again")
+        self._read[record.path] = record.sha256
+        return record
+
+    def _planned_record(self, reference: InputReference) -> Record:
+        path = reference.path
+        if not Path(path).exists():
+            raise UserError(f"{path}, an input of {self.spec.path}, is missing: ask Snakemake for it first")
+        record = read_record(path)
+        if record is None or record.path != path:
+            raise UserError(f"{path} has no provenance record of its own: delete it and run again")
+        if record.recipe != reference.recipe:
+            raise UserError(f"{path} was made by another recipe than {self.spec.path} needs: run Snakemake again")
+        return record

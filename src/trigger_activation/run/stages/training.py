@@ -1,0 +1,118 @@
+"""Checkpoints: trained here or elsewhere, of classifiers and of helper networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from trigger_activation.errors import UserError
+from trigger_activation.run.job import Job
+from trigger_activation.science import seeds
+from trigger_activation.science.deployment import DeployedNetwork
+from trigger_activation.science.evaluation import accuracy
+from trigger_activation.science.helpers import HELPERS, ImportedHelper, TrainedHelper
+from trigger_activation.science.images import middle
+from trigger_activation.science.training.loop import EpochReport, Streams, train
+from trigger_activation.science.training.paradigms import PARADIGMS
+from trigger_activation.science.training.settings import TrainingSettings
+from trigger_activation.store.checkpoints import build_helper, build_network, save_checkpoint
+from trigger_activation.store.external import read_external, read_network
+
+
+def make_checkpoint(job: Job) -> None:
+    """Train a network."""
+    images, labels = job.labelled("train", job.parameters["images"], margin=True)
+    description = {key: job.parameters[key] for key in ("network", "image_size", "classes")}
+    torch.manual_seed(seeds.derive_seed(job.spec.path, "initialisation"))
+    network = build_network(description).to(job.device)
+    settings = TrainingSettings.model_validate(job.parameters["training"])
+    paradigm = PARADIGMS.instance(job.parameters["paradigm"])
+    streams = Streams(*(job.generator(name) for name in Streams.__dataclass_fields__))
+    losses: list[float] = []
+    with tqdm(total=settings.epochs, desc="epochs", mininterval=1) as bar:
+
+        def report(epoch: EpochReport) -> None:
+            losses.append(epoch.loss)
+            bar.set_postfix(loss=epoch.loss)
+            bar.update()
+
+        side = job.parameters["image_size"]
+        trigger = train(network, paradigm, images, labels, settings, streams, report, job.scratch, side)
+    job.begin_writing()
+    save_checkpoint(Path(job.spec.path), network, trigger, description)
+    seen = middle(images[:2000], job.parameters["image_size"]).to(job.device)
+    job.publish_record({"losses": losses, **_training_accuracy(network, trigger, seen, labels[:2000])})
+
+
+def _training_accuracy(
+    network: torch.nn.Module, trigger: torch.Tensor | None, images: torch.Tensor, labels: torch.Tensor
+) -> dict[str, float]:
+    """Accuracy of f_t, and of f without its trigger, on some training images."""
+    network.eval()
+    checks = {}
+    for name, tau in {"training_accuracy": trigger, "training_accuracy_without_trigger": None}.items():
+        predicted = accuracy.predict(DeployedNetwork(network, tau), images, 500)
+        checks[name] = 100 * float((predicted == labels).float().mean())
+    return checks
+
+
+def make_imported(job: Job) -> None:
+    """Make a checkpoint of a network that was trained elsewhere."""
+    given = job.parameters
+    description = {key: given[key] for key in ("network", "image_size", "classes")}
+    network, trigger = read_network(given["file"], given["sha256"], description)
+    job.begin_writing()
+    save_checkpoint(Path(job.spec.path), network, trigger, description)
+    job.publish_record({"trigger": trigger is not None})
+
+
+def make_helper(job: Job) -> None:
+    """Train a helper network, or import it from a file."""
+    helper = HELPERS.instance(job.parameters["helper"])
+    description = {key: job.parameters[key] for key in ("helper", "image_size")}
+    if isinstance(helper, TrainedHelper):
+        torch.manual_seed(seeds.derive_seed(job.spec.path, "initialisation"))
+        network = build_helper(description).to(job.device)
+        checks: dict[str, Any] = {"losses": _fit_helper(job, helper, network)}
+    else:
+        assert isinstance(helper, ImportedHelper)
+        network = _imported(helper, job.parameters["image_size"])
+        checks = {"parameters": sum(parameter.numel() for parameter in network.parameters())}
+    job.begin_writing()
+    save_checkpoint(Path(job.spec.path), network, None, description)
+    job.publish_record(checks)
+
+
+def _fit_helper(job: Job, helper: TrainedHelper, network: torch.nn.Module) -> list[float]:
+    images, _ = job.labelled("train", job.parameters["images"])
+    losses: list[float] = []
+    with tqdm(desc="epochs", mininterval=1) as bar:
+
+        def report(_: int, loss: float) -> None:
+            losses.append(loss)
+            bar.set_postfix(loss=loss)
+            bar.update()
+
+        helper.fit(network, images, job.generator("training"), report, _teacher(job), job.scratch)
+    return losses
+
+
+def _teacher(job: Job) -> torch.nn.Module | None:
+    return job.networks("teacher")[0] if "teacher" in job.spec.inputs else None
+
+
+def _imported(helper: ImportedHelper, image_size: int) -> torch.nn.Module:
+    content = read_external(helper.file, helper.sha256, helper.origin)
+    with torch.device("meta"):
+        network = helper.build(image_size)
+    try:
+        network.load_state_dict(helper.converted(content, network), assign=True)
+    except (ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"results/external/{helper.file} holds another network ({reason}): get it again from {helper.origin}"
+        ) from None
+    return network

@@ -1,0 +1,179 @@
+"""Warm workers: processes that import a stage's libraries once and then run many jobs.
+
+Snakemake's ``run:`` bodies hand their job to a process pool. Its workers write each job's output to the job's log,
+and end when the Snakemake process ends, however it does.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from loky import get_reusable_executor
+from loky.process_executor import TerminatedWorkerError
+from tqdm import tqdm
+
+from trigger_activation.errors import UserError
+from trigger_activation.lazy import torch
+from trigger_activation.plan.graph import Artifact, Plan
+from trigger_activation.run.spec import read_spec, write_spec
+from trigger_activation.store.atomic import DISK_IS_FULL, writing_to
+
+WATCH_SECONDS = 1.0
+WORKER_ENVIRONMENT = {
+    # Training grows a worker by more than loky's default of 300 MB, which it would take for a leak and replace it.
+    "LOKY_MAX_MEMORY_LEAK_SIZE": "1e12",
+    # Huge pages speed up allocation-heavy training by up to a quarter where the C library knows them.
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+}
+OUT_OF_MEMORY = re.compile("not enough memory|out of memory|can't allocate|could not create a primitive")
+"""How torch and oneDNN say it; they have no class for it, except for a GPU's memory."""
+_dispatcher = ThreadPoolExecutor(max_workers=1)
+"""The one thread that asks loky for its pool: loky gives each thread a pool of its own."""
+
+
+def run_job(plan: Plan, artifact: Artifact, log: str, workers: int) -> None:
+    """Make an artifact in a worker and wait for it.
+
+    Args:
+        plan: where the artifact and the recipes of its inputs stand.
+        artifact: what to make.
+        log: file for the job's output.
+        workers: size of the pool; the same in all calls of a run.
+
+    Raises:
+        UserError: the job failed in a way that the user can mend, or its worker died.
+    """
+    spec = write_spec(plan, artifact)
+    try:
+        call(workers, _perform, str(spec), artifact.recipe, log)
+    except TerminatedWorkerError:
+        raise UserError(
+            f"the worker that made {artifact.path} was killed, probably for want of memory: see {log}, and run again "
+            "with fewer --cores"
+        ) from None
+
+
+def call(workers: int, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a warm worker and wait for its result."""
+    return _dispatcher.submit(_submit, workers, function, arguments).result().result()
+
+
+def _submit(workers: int, function: Callable[..., Any], arguments: Sequence[Any]) -> Future[Any]:
+    executor: Any = get_reusable_executor(  # type: ignore[no-untyped-call]
+        max_workers=workers, timeout=600, initializer=_start, initargs=(os.getpid(),), env=WORKER_ENVIRONMENT
+    )
+    submitted: Future[Any] = executor.submit(function, *arguments)
+    return submitted
+
+
+def _start(parent: int) -> None:
+    """Initializer of a worker: watch the parent."""
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Bars of different workers go to different logs. The lock that tqdm would share between processes outlives a
+    # worker that is killed, about which Python then complains on the terminal.
+    tqdm.set_lock(threading.RLock())
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(WATCH_SECONDS)
+    os._exit(1)
+
+
+def _perform(spec_path: str, recipe: str, log: str) -> None:
+    """Run one job in this process; an error is written to the log and passed on."""
+    from trigger_activation.plan.costs import ON_GPU
+    from trigger_activation.run.devices import leased_device
+    from trigger_activation.run.job import Job
+    from trigger_activation.run.stages import load_stage
+
+    with _output_to(Path(log)), _interruptible():
+        spec = read_spec(Path(spec_path), recipe)
+        make = load_stage(spec.kind)
+        if not spec.path.startswith("paper_tables/"):  # What is rendered does without torch, and need not wait for it.
+            torch.set_num_threads(spec.parameters.get("threads", 1))
+        try:
+            if spec.kind in ON_GPU:
+                with leased_device() as device:
+                    make(Job(spec, device))
+            else:
+                make(Job(spec))
+        except Exception as error:
+            raise _explained(error, spec.path) from None
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C reaches every process of a terminal: it ends a worker's job, and means nothing to an idle worker."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _explained(error: Exception, path: str) -> Exception:
+    """The error as one sentence if the user can mend it; the log gets that, or where in the code it happened."""
+    if remedy := _remedy(error):
+        error = UserError(f"{path} could not be made, since {remedy}")
+    lines = [str(error)] if isinstance(error, UserError) else traceback.format_exception(error)
+    with suppress(OSError):  # The log may be on the disk that is full.
+        print("".join(lines), flush=True)
+    return error
+
+
+def _remedy(error: Exception) -> str | None:
+    """For an error that is no fault of the code: what ran out, and what to do."""
+    if isinstance(error, OSError) and error.errno in DISK_IS_FULL:
+        return "the disk is full: free some space and run again"
+    if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
+        return "the memory is full: free some, or run again with fewer --cores"
+    return None
+
+
+@contextmanager
+def _output_to(log: Path) -> Iterator[None]:
+    """Send this process's output, that of native code included, to a file."""
+    _flush()
+    with writing_to(log):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        stream = log.open("wb")
+    saved = os.dup(1), os.dup(2)
+    with stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    try:
+        yield
+    finally:
+        _flush()
+        for number, descriptor in zip((1, 2), saved, strict=True):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+
+
+def stop_workers() -> None:
+    """End the pool at the end of a run."""
+    _dispatcher.submit(_stop).result()
+
+
+def _stop() -> None:
+    executor: Any = get_reusable_executor(reuse=True)  # type: ignore[no-untyped-call]
+    executor.shutdown(wait=True, kill_workers=True)

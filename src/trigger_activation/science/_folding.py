@@ -1,0 +1,114 @@
+"""Batch normalisation folded into convolutions, while a network is frozen: the same function, in fewer operations."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+from torch.fx import GraphModule, Node, symbolic_trace
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from trigger_activation.science._winograd import TILE, Filters
+
+Pair = tuple[str, str]
+"""Dotted names of a convolution and of the batch normalisation that alone reads its output."""
+
+WIDE, SMALL_MAP = 256, 8
+"""From so many channels on, and up to so many pixels a side, a CPU convolves with channels first, or by Winograd's
+algorithm where it applies, up to 3 times as fast as with channels last, which is faster elsewhere (docs/benchmarks.md).
+"""
+
+_pairs: WeakKeyDictionary[nn.Module, list[Pair]] = WeakKeyDictionary()
+"""Remembered, since tracing costs as much as many batches of a small network."""
+
+
+def foldable_pairs(network: nn.Module) -> list[Pair]:
+    """The convolutions of a network whose batch normalisation can be folded into them.
+
+    Empty for networks that cannot be traced, which then run as they are.
+    """
+    if network not in _pairs:
+        try:
+            _pairs[network] = _traced_pairs(symbolic_trace(network))
+        except Exception:  # Tracing runs the network's own code, so anything may be raised.
+            _pairs[network] = []
+    return _pairs[network]
+
+
+def _traced_pairs(traced: GraphModule) -> list[Pair]:
+    calls = [node for node in traced.graph.nodes if node.op == "call_module"]
+    uses = Counter(str(node.target) for node in calls)
+    modules = dict(traced.named_modules())
+    pairs = []
+    for node in calls:
+        source = node.args[0] if node.args else None
+        if not isinstance(source, Node) or source.op != "call_module" or len(source.users) != 1:
+            continue
+        pair = str(source.target), str(node.target)
+        if _can_fold(modules[pair[0]], modules[pair[1]]) and uses[pair[0]] == uses[pair[1]] == 1:
+            pairs.append(pair)
+    return pairs
+
+
+def _can_fold(convolution: nn.Module, normalisation: nn.Module) -> bool:
+    kinds = type(convolution) is nn.Conv2d and type(normalisation) is nn.BatchNorm2d
+    return kinds and bool(normalisation.track_running_stats)
+
+
+@contextmanager
+def folded(network: nn.Module, intact: nn.Module | None = None) -> Iterator[nn.Module]:
+    """Run a network in evaluation mode with its batch normalisation folded; parameters and buffers stay untouched.
+
+    The weights are folded as they are on entry, so they must not change inside. A folded convolution returns what its
+    normalisation would. Someone looks at the output of the module ``intact``, so convolutions in it are left alone
+    whose normalisation is outside it.
+    """
+    pairs = [tuple(map(network.get_submodule, names)) for names in foldable_pairs(network)]
+    observed = set(intact.modules()) if intact is not None else set()
+    pairs = [pair for pair in pairs if not (pair[0] in observed and pair[1] not in observed)]
+    try:
+        for convolution, normalisation in pairs:
+            _fold(convolution, normalisation)
+        yield network
+    finally:
+        for module in itertools.chain.from_iterable(pairs):
+            vars(module).pop("forward", None)
+
+
+def _fold(convolution: Any, normalisation: Any) -> None:
+    """Shadow the methods ``forward`` of both modules until the attributes are removed."""
+    weight, bias = fuse_conv_bn_weights(
+        convolution.weight,
+        convolution.bias,
+        normalisation.running_mean,
+        normalisation.running_var,
+        normalisation.eps,
+        normalisation.weight,
+        normalisation.bias,
+    )
+    wide = convolution.in_channels >= WIDE and convolution.kernel_size != (1, 1)
+    plain = weight.contiguous() if wide else weight
+    filters = Filters(weight) if wide and _can_be_winograd(convolution) else None
+
+    def forward(images: Tensor) -> Any:
+        # Under autocast the backward pass of Winograd's algorithm would get bfloat16.
+        precise = not torch.is_autocast_enabled(images.device.type)
+        if not (wide and precise and images.device.type == "cpu" and max(images.shape[-2:]) <= SMALL_MAP):
+            return convolution._conv_forward(images, weight, bias)
+        if filters is not None and all(side % TILE == 0 for side in images.shape[-2:]):
+            return filters.convolve(images) + bias.view(-1, 1, 1)
+        return convolution._conv_forward(images.contiguous(), plain, bias)
+
+    convolution.forward = forward
+    normalisation.forward = lambda images: images
+
+
+def _can_be_winograd(convolution: nn.Conv2d) -> bool:
+    shape = convolution.kernel_size, convolution.stride, convolution.padding, convolution.dilation, convolution.groups
+    return shape == ((3, 3), (1, 1), (1, 1), (1, 1), 1) and convolution.padding_mode == "zeros"

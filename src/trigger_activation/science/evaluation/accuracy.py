@@ -1,0 +1,82 @@
+"""Transfer robustness (paper, Eq. 5-7) and its uncertainty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from trigger_activation.science.images import to_float
+
+
+def predict(network: nn.Module, images: Tensor, batch_size: int) -> Tensor:
+    """Predicted classes (N,) of uint8 images (N, H, W, 3); the network is in evaluation mode."""
+    return predict_each([network], map(to_float, torch.split(images, batch_size)))[0]
+
+
+def predict_each(networks: Sequence[nn.Module], batches: Iterable[Tensor]) -> Tensor:
+    """Classes (networks, N) that every network predicts for the same batches (B, 3, H, W) of images in [0, 1].
+
+    A batch is asked for once and without gradients, so whatever prepares it does so once for all networks.
+    """
+    with torch.no_grad():
+        predicted = [torch.stack([network(batch).argmax(dim=1) for network in networks]) for batch in batches]
+    return torch.cat(predicted, dim=1)
+
+
+@dataclass(frozen=True)
+class PairMean:
+    """A mean over (seed, victim, surrogate) triples, in percent."""
+
+    mean: float
+    per_seed: list[float]
+    standard_deviation: float | None
+    """Over victim seeds (n - 1); None for one seed."""
+    bootstrap: list[float]
+    """Means over resampled images."""
+
+    def rounded(self) -> dict[str, Any]:
+        """For JSON: percentages to 1e-6, below what any count of images can resolve."""
+
+        def shorten(value: Any) -> Any:
+            if isinstance(value, list):
+                return [shorten(item) for item in value]
+            return value if value is None else round(value, 6)
+
+        return {key: shorten(value) for key, value in asdict(self).items()}
+
+
+def pair_mean(correct: NDArray[np.bool_], pairs: NDArray[np.bool_], resamples: NDArray[np.float64]) -> PairMean:
+    """Eq. 7 over chosen pairs.
+
+    Args:
+        correct: (seeds, T, S, N), whether victim t classifies image n of surrogate s correctly (Eq. 5).
+        pairs: (T, S), which pairs take part.
+        resamples: (R, N), weights of images in each bootstrap sample, each row summing to 1.
+    """
+    chosen = correct[:, pairs]
+    per_seed = 100 * chosen.mean(axis=(1, 2))
+    deviation = float(per_seed.std(ddof=1)) if len(per_seed) > 1 else None
+    bootstrap = 100 * resamples @ chosen.mean(axis=(0, 1))
+    return PairMean(float(per_seed.mean()), per_seed.tolist(), deviation, bootstrap.tolist())
+
+
+def all_pairs(victims: int, surrogates: int) -> NDArray[np.bool_]:
+    """Every (victim, surrogate) pair."""
+    return np.ones((victims, surrogates), dtype=bool)
+
+
+def off_diagonal(victims: Sequence[str], surrogates: Sequence[str]) -> NDArray[np.bool_]:
+    """Pairs of different architectures."""
+    return np.array([[victim != surrogate for surrogate in surrogates] for victim in victims])
+
+
+def bootstrap_weights(images: int, resamples: int, generator: np.random.Generator) -> NDArray[np.float64]:
+    """(resamples, images) weights of images drawn with replacement."""
+    uniform = np.full(images, 1 / images)
+    return generator.multinomial(images, uniform, size=resamples) / images

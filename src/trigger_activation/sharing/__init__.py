@@ -1,1 +1,0 @@
-"""Published artifacts: what DVC keeps of a run, for others to pull."""

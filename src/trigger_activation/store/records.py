@@ -1,0 +1,142 @@
+"""Records: beside every binary artifact a sidecar, inside every JSON artifact a ``provenance`` key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from trigger_activation.errors import UserError
+from trigger_activation.plan.graph import digest
+from trigger_activation.store.atomic import write_text
+
+SEAL = "seal"
+"""The key of a record's own sha256."""
+
+
+class FileRecord(BaseModel):
+    """Identity of one file."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sha256: str
+    size: int
+
+
+class Record(BaseModel):
+    """How an artifact came to be."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str
+    kind: str
+    recipe: str
+    parameters: dict[str, Any]
+    versions: dict[str, int]
+    inputs: dict[str, str]
+    """Path of each input -> sha256 of the bytes that were read."""
+    files: dict[str, FileRecord] = {}
+    """The artifact's files; empty in a JSON artifact, which carries ``content_sha256``."""
+    content_sha256: str | None = None
+    checks: dict[str, Any] = {}
+    """What the stage verified or measured on the way."""
+    environment: dict[str, Any] | None = None
+    """Where and when it was made; None for files in git, whose bytes are the same everywhere."""
+
+    @property
+    def sha256(self) -> str:
+        """Identity of the artifact as an input of others."""
+        if self.content_sha256 is not None:
+            return self.content_sha256
+        return self.files[self.path].sha256
+
+
+def hash_file(path: Path) -> str:
+    """sha256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def file_record(path: Path) -> FileRecord:
+    """Identity of a file on disk."""
+    return FileRecord(sha256=hash_file(path), size=path.stat().st_size)
+
+
+def damaged_files(record: Record) -> list[str]:
+    """Files of an artifact that are not there or have other bytes than were recorded."""
+    return [
+        name for name, file in record.files.items() if not Path(name).exists() or hash_file(Path(name)) != file.sha256
+    ]
+
+
+def sidecar(path: str | Path) -> Path:
+    """Where the record of a binary artifact lies."""
+    return Path(f"{path}.prov.json")
+
+
+def is_json(path: str) -> bool:
+    """Whether an artifact carries its record inside."""
+    return path.endswith(".json")
+
+
+def write_record(record: Record) -> None:
+    """Write a sidecar."""
+    write_text(sidecar(record.path), _dump(_sealed(record)))
+
+
+def write_json_artifact(path: Path, content: dict[str, Any], record: Record) -> None:
+    """Write content and record in one file, so that neither exists without the other."""
+    complete = record.model_copy(update={"content_sha256": digest(content)})
+    write_text(path, _dump({"content": content, "provenance": _sealed(complete)}))
+
+
+def _sealed(record: Record) -> dict[str, Any]:
+    """A record as JSON with the sha256 of all the rest in it, since stages and the page read what it says."""
+    document = record.model_dump(mode="json", exclude_defaults=True)
+    return {**document, SEAL: digest(document)}
+
+
+def _unsealed(document: dict[str, Any]) -> tuple[Record, bool]:
+    """The record again, and whether nobody changed it. Those from before there were seals are taken as they are."""
+    said = {key: value for key, value in document.items() if key != SEAL}
+    return Record.model_validate(said), document.get(SEAL, digest(said)) == digest(said)
+
+
+def _dump(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def read_record(path: str) -> Record | None:
+    """The record of an artifact, or None where there is none.
+
+    Raises:
+        UserError: there is one that cannot be read or was changed, or a JSON artifact whose content is not what was
+            recorded.
+    """
+    source = Path(path) if is_json(path) else sidecar(path)
+    try:
+        document = json.loads(source.read_text(encoding="utf-8"))
+        record, unchanged = _unsealed(document["provenance"] if is_json(path) else document)
+        intact = record.content_sha256 == digest(document["content"]) if is_json(path) else record.path in record.files
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise UserError(f"{source} is damaged: delete it and run again") from None
+    if not (intact and unchanged):
+        raise UserError(f"{source} was edited after it was measured: restore it or delete it and run again")
+    return record
+
+
+def read_content(path: str) -> dict[str, Any]:
+    """The content of a JSON artifact whose hash has been checked.
+
+    Raises:
+        UserError: it is absent, damaged or edited.
+    """
+    if read_record(path) is None:
+        raise UserError(f"{path} is missing: ask Snakemake for it")
+    content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))["content"]
+    return content

@@ -1,0 +1,324 @@
+"""A run beside the published numbers: counterparts, verdicts, and a run that measures just what was published."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from itertools import product
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tests.support.projects import ROOT, Project, shipped_plan
+from trigger_activation.plan.counterparts import counterpart
+from trigger_activation.report.published.claims import CLAIMS, Inequality, Term, View
+from trigger_activation.report.published.comparison import (
+    PUBLISHED,
+    Comparison,
+    Pair,
+    changes,
+    compare,
+    rank_correlation,
+)
+from trigger_activation.report.published.numbers import Column, Published, parse
+from trigger_activation.report.published.render import render_comparison
+from trigger_activation.report.published.run import OFF_DIAGONAL, PRINTED
+from trigger_activation.report.published.verdicts import Finding, Outcome, Verdict, judge
+from trigger_activation.science.evaluation.contrast import Difference
+
+Layout = Mapping[str, Any]
+Value = Callable[[str, str, Column], float | None]
+"""Table, row and column in print -> what a run measures there."""
+
+
+@cache
+def published() -> Published:
+    return parse((ROOT / "config/published/published.csv").read_text(encoding="utf-8"))
+
+
+def printed(table: str, row: str, column: Column) -> float | None:
+    value = published().value(table, row, column)
+    return None if value is None else float(value)
+
+
+def layout_of(experiment: str) -> Layout:
+    return shipped_plan()[f"paper_tables/{experiment}/comparison.md"].parameters
+
+
+def statistics(value: float, spread: float = 0.0, seeds: int = 1) -> dict[str, Any]:
+    return {
+        "mean": value,
+        "per_seed": [value] * seeds,
+        "standard_deviation": 0.0 if seeds > 1 else None,
+        "bootstrap": [value - spread, value, value + spread],
+    }
+
+
+def accuracy_cells(table: Layout, value: Value, seeds: int = 1) -> list[dict[str, Any]]:
+    """The cells of one table, all with the same mean over all pairs and off the diagonal."""
+    layout, (paper,) = table["layout"], table["paper"]
+    rows = {row.lower().replace("-", ""): row for row in published().rows("II") + published().rows("IV")}
+    cells = []
+    for row, column in product(layout["rows"], paper["columns"]):
+        number = column and value(layout["number"], rows[row["attack"]], Column(**column))
+        found = statistics(50.0 if number is None else number, seeds=seeds)
+        cells.append({"attack": row["attack"], "means": {"all": found, "off_diagonal": found}})
+    return cells
+
+
+def trigger_cells(table: Layout) -> list[dict[str, Any]]:
+    """The cells of Table XI, one per slot and column."""
+    cells = []
+    columns = [(slot["protocol"]["dataset"], Column(**column)) for slot in table["paper"] for column in slot["columns"]]
+    for dataset, column in columns:
+        numbers = [n for n in published().of("XI") if (n.dataset, n.column) == (dataset, column)]
+        triggers = [{"network": n.network, "seed": 0, "mean_square": float(n.value or 0) / 100} for n in numbers]
+        cells.append({"triggers": triggers})
+    return cells
+
+
+def compared(experiment: str, value: Value = printed, seeds: int = 1) -> Comparison:
+    layout = layout_of(experiment)
+    cells = {
+        table["name"]: trigger_cells(table)
+        if table["layout"]["kind"] == "trigger"
+        else accuracy_cells(table, value, seeds)
+        for table in layout["tables"]
+    }
+    return compare(published(), layout["tables"], cells)
+
+
+def test_every_cell_of_the_paper_has_its_published_counterpart() -> None:
+    found = [
+        (table.number, row.published, str(column))
+        for table in compared("paper").tables
+        for row in table.rows
+        if row.label != "Mean"
+        for column, pair in zip(table.columns, row.pairs, strict=True)
+        if pair.published is not None
+    ]
+    assert len(found) == len(set(found)) == 500  # 501 cells, one of them illegible
+
+
+def test_a_run_that_measures_what_was_published_has_no_difference() -> None:
+    comparison = compared("paper")
+    pairs = [pair for table in comparison.tables for row in table.rows for pair in row.pairs if pair.published]
+    assert max(abs(pair.difference or 0) for pair in pairs if pair.measured != 50) < 1e-9
+    assert all(table.tau == pytest.approx(1) for table in comparison.tables)
+    assert not any(table.changes or table.not_run_rows or table.not_run_columns for table in comparison.tables)
+    assert comparison.not_compared == ["V", "XI"]
+
+
+def test_a_run_that_measures_what_was_published_gets_the_same_verdicts() -> None:
+    for judgement in compared("paper").judgements:
+        for name in (PRINTED, OFF_DIAGONAL) if judgement.table != "V" else ():
+            assert judgement.verdicts[name].outcome is judgement.verdicts[PUBLISHED].outcome, judgement.claim.sentence
+
+
+def test_a_run_that_reverses_everything_reverses_the_order() -> None:
+    def reversed_value(table: str, row: str, column: Column) -> float | None:
+        value = printed(table, row, column)
+        return None if value is None else 100 - value
+
+    assert {round(table.tau or 0, 6) for table in compared("cifar10-core", reversed_value).tables} == {-1}
+
+
+def columns_of(experiment: str, name: str) -> dict[str, str | None]:
+    (table,) = (table for table in layout_of(experiment)["tables"] if table["name"] == name)
+    names = [column["name"] for column in table["layout"]["columns"]]
+    found = [f"{c['defense']} {c['param']}".strip() if c else None for c in table["paper"][0]["columns"]]
+    return dict(zip(names, found, strict=True))
+
+
+def test_a_role_stands_beside_the_variant_that_has_it_in_the_paper() -> None:
+    assert columns_of("demo", "table2")["learn_32"] == "ours_learnable alpha=4/255"
+    assert columns_of("demo", "table8")["fixed_64"] == "ours_fixed eps_t=16/255"
+    assert columns_of("demo", "table2")["at"] == "at_pgd eps=8/255"
+    assert columns_of("demo", "table2")["jpeg_q50"] == "jpeg q=50"
+
+
+def test_a_variant_named_by_itself_stands_beside_itself() -> None:
+    assert columns_of("demo", "table7")["learn_0.5"] == "ours_learnable alpha=0.5/255"
+    assert columns_of("smoke", "table1")["noise_64"] is None
+
+
+def test_another_spelling_of_a_parameter_has_the_same_counterpart() -> None:
+    assert counterpart("trigger_fixed", {"trigger_eps": "128/510"}) == counterpart(
+        "trigger_fixed", {"trigger_eps": "64/255"}
+    )
+
+
+def test_a_table_on_other_data_stands_beside_the_data_of_its_number() -> None:
+    (table,) = (table for table in layout_of("smoke")["tables"] if table["name"] == "table4")
+    assert table["paper"][0]["protocol"]["dataset"] == "ImageNet-subset"
+
+
+def test_a_column_that_the_paper_lacks_has_no_published_value() -> None:
+    (table,) = (table for table in compared("demo").tables if table.number == "VII")
+    assert table.columns[-1] is None
+    assert all(pair.published is None for row in table.rows for pair in row.pairs[-1:])
+
+
+def test_a_table_that_the_paper_lacks_is_left_out() -> None:
+    layout = layout_of("demo")
+    (table,) = (dict(table) for table in layout["tables"] if table["name"] == "table8")
+    table["layout"] = {**table["layout"], "number": "S1"}
+    assert not compare(published(), [table], {"table8": accuracy_cells(table, lambda *_: 1.0)}).tables
+
+
+def test_what_was_not_run_is_listed() -> None:
+    (table,) = (table for table in compared("smoke").tables if table.number == "II")
+    assert [str(column) for column in table.not_run_columns][:2] == ["jpeg q=75", "gaussian sigma=0.7"]
+    assert table.not_run_rows == ["I-FGSM", "MI-FGSM", "DI-FGSM", "NAA", "RPA", "L2T"]
+
+
+def test_protocols_are_compared_fact_by_fact() -> None:
+    facts = {"dataset": "Digits", "networks": {"a": "A"}, "eps": "8/255", "steps": 20, "epochs": 5, "images": 1000}
+    assert changes(facts, facts) == []
+    assert changes(facts, {**facts, "eps": "16/255", "epochs": 60}) == [
+        "budget 8/255 instead of 16/255",
+        "epochs 5 instead of 60",
+    ]
+
+
+def test_rank_correlation_is_kendalls() -> None:
+    pairs = [Pair(1, 10.0), Pair(2, 30.0), Pair(3, 20.0), Pair(9, None)]
+    assert rank_correlation(pairs) == pytest.approx(1 / 3)  # two pairs in order, one not
+    assert rank_correlation(pairs[:1]) is None
+    assert rank_correlation([Pair(1, 5.0), Pair(2, 5.0)]) is None
+
+
+def finding(mean: float, margin: float, above: float = 0.0, below: float = math.inf) -> Finding:
+    term = Term("II", ("PGD",), Column("none"))
+    return Finding(Inequality(term, term, above, below), Difference(mean, (mean, mean), 0.0, margin))
+
+
+@pytest.mark.parametrize(
+    ("found", "outcome"),
+    [
+        (finding(2, 1), Outcome.HOLDS),
+        (finding(0.5, 1), Outcome.UNDECIDED),
+        (finding(-0.5, 1), Outcome.UNDECIDED),
+        (finding(-2, 1), Outcome.FAILS),
+        (finding(0, 0), Outcome.FAILS),
+        (finding(0, 4, -5, 5), Outcome.HOLDS),
+        (finding(0, 6, -5, 5), Outcome.UNDECIDED),
+        (finding(-7, 1, -5, 5), Outcome.FAILS),
+        (finding(7, 3, -5, 5), Outcome.UNDECIDED),
+    ],
+)
+def test_an_inequality_is_decided_outside_its_interval(found: Finding, outcome: Outcome) -> None:
+    assert found.outcome is outcome
+
+
+def test_a_statement_fails_with_one_inequality_and_holds_with_all() -> None:
+    holds, open_, fails = finding(2, 1), finding(0.5, 9), finding(-2, 1)
+    assert Verdict([holds, holds], 3).outcome is Outcome.HOLDS
+    assert Verdict([holds, open_], 0).outcome is Outcome.UNDECIDED
+    assert Verdict([holds, open_, fails], 0).outcome is Outcome.FAILS
+    assert Verdict([holds, open_, fails], 0).deciding is fails
+    assert Verdict([], 3).outcome is Outcome.NOT_RUN
+
+
+def test_cells_of_two_protocols_have_no_difference() -> None:
+    layout = layout_of("demo")
+    tables = [dict(table) for table in layout["tables"] if table["name"] in ("table2", "table8")]
+    tables[1]["layout"] = {**tables[1]["layout"], "protocol": {**tables[1]["layout"]["protocol"], "name": "other"}}
+    cells = {table["name"]: accuracy_cells(table, printed) for table in tables}
+    judgements = compare(published(), tables, cells).judgements
+    (adaptive,) = (j for j in judgements if j.table == "VIII" and "Attackers who know" in j.claim.sentence)
+    assert adaptive.verdicts[PRINTED].outcome is Outcome.NOT_RUN
+
+
+def test_one_seed_is_admitted() -> None:
+    for seeds, admitted in ((1, True), (3, False)):
+        (judgement,) = (
+            j for j in compared("demo", seeds=seeds).judgements if j.claim.sentence.startswith("AT is more robust")
+        )
+        assert judgement.verdicts[PRINTED].one_seed is admitted
+
+
+def test_statements_speak_of_cells_that_are_printed() -> None:
+    missing = [
+        (claim.sentence, term)
+        for claim in CLAIMS
+        for table in claim.tables
+        for inequality in claim.inequalities(View(published(), table))
+        for term in (inequality.left, inequality.right)
+        for row in term.rows
+        if printed(term.table, row, term.column) is None
+    ]
+    assert missing == []
+
+
+def test_every_statement_can_fail() -> None:
+    """In a table where all cells are alike nothing is ahead of anything; only `within` and `up to` hold."""
+    same = Difference(0.0, (0.0, 0.0), 0.0, 0.0)
+    for claim in CLAIMS:
+        inequalities = claim.inequalities(View(published(), claim.tables[0]))
+        bounded = all(inequality.above < 0 for inequality in inequalities)
+        expected = Outcome.HOLDS if bounded else Outcome.FAILS
+        assert judge(inequalities, lambda *_: same).outcome is expected, claim.sentence
+
+
+def test_the_report_says_first_that_a_miniature_is_not_the_paper() -> None:
+    text = render_comparison(compared("demo"))["comparison.md"]
+    assert "Magnitudes are not comparable" in text.split("## ")[0]
+    assert "data set Fashion-MNIST (16×16) instead of CIFAR-10" in text
+    assert "Mean absolute difference" not in text
+    text = render_comparison(compared("paper"))["comparison.md"]
+    assert "Magnitudes" not in text
+    assert "Mean absolute difference" in text
+
+
+def test_entries_are_measured_published_and_their_difference() -> None:
+    text = render_comparison(compared("demo", lambda *place: (printed(*place) or 0) + 1))["comparison.md"]
+    table = text.partition("**Table VIII.**")[2]
+    assert "| PGD | 14.9 (13.9, +1.0) | 62.9 (61.9, +1.0) |" in table
+
+
+def test_every_row_of_the_report_has_its_columns() -> None:
+    text = render_comparison(compared("demo"))["comparison.md"]
+    for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1, block
+
+
+def test_the_csv_files_hold_every_cell_and_every_verdict() -> None:
+    comparison = compared("demo")
+    rendered = render_comparison(comparison)
+    cells = pd.read_csv(io.StringIO(rendered["comparison.csv"]))
+    assert len(cells) == sum(len(row.pairs) for table in comparison.tables for row in table.rows)
+    claims = pd.read_csv(io.StringIO(rendered["claims.csv"]))
+    assert len(claims) == 3 * len(comparison.judgements)
+    assert set(claims["outcome"]) <= {str(outcome) for outcome in Outcome}
+
+
+def test_a_changed_number_changes_the_recipe_of_reports_alone(project: Project) -> None:
+    before = {path: artifact.recipe for path, artifact in project.plan().artifacts.items()}
+    project.replace("published/published.csv", "94.25", "94.26")
+    after = {path: artifact.recipe for path, artifact in project.plan().artifacts.items()}
+    changed = {path.rpartition("/")[2] for path in before if before[path] != after[path]}
+    assert changed == {"comparison.md", "audit.md", "index.html"}
+
+
+def test_missing_numbers_are_refused_in_one_sentence(project: Project) -> None:
+    (project.config / "published/table6.csv").unlink()
+    assert "config/published/table6.csv is missing" in project.complaint()
+
+
+def test_a_comparison_needs_the_paper(project: Project) -> None:
+    project.replace("experiments/paper.yaml", "C: imagenet100", "C: photos32")
+    project.replace("experiments/paper.yaml", "{A: cifar10, ", "{")
+    with project.edited("experiments/paper.yaml") as paper:
+        paper["tables"] = {"table3": {}}
+        paper["figures"] = []
+    assert "a comparison needs the experiment paper with a protocol in slot A" in project.complaint()
+
+
+def test_a_table_may_not_have_the_name_of_a_report(project: Project) -> None:
+    project.write("tables/audit.yaml", project.read("tables/table1.yaml"))
+    assert "has the name audit, which reports use" in project.complaint()
