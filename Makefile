@@ -9,7 +9,7 @@ CONTENT := $(shell (pwd; cat requirements.lock requirements-oracles.txt pyprojec
 STAMP := $(BIN)/.current-$(CONTENT)
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: demo tables test trust faults audit lint env lock clean
+.PHONY: demo tables test trust faults audit lint env rulegraph lock clean
 
 demo: env  ## the whole paper in miniature, every artifact made anew on this machine
 	snakemake --cores $(CORES) --quiet rules reason host progress --config experiment=demo complete=true
@@ -36,6 +36,8 @@ lint: env
 	ruff check
 	ruff format --check
 	mypy
+	lint-imports
+	trigact unused
 	snakefmt --check workflow
 	snakemake --lint
 
@@ -48,6 +50,9 @@ $(STAMP):
 	$(BIN)/python -m pip install --quiet --no-deps --requirement requirements-oracles.txt
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@rm -f $(BIN)/.current-* && touch $@
+
+rulegraph: env  ## draw docs/rulegraph.svg again, after a change of rules
+	python scripts/rulegraph.py
 
 lock:  ## write requirements.lock again from pyproject.toml
 	uv pip compile --universal --python-version 3.11 --extra dev --no-header --no-annotate \

@@ -22,7 +22,7 @@ from benchmarks.invented import invent
 from benchmarks.report import arguments, report
 from trigger_activation.plan import build_plan
 from trigger_activation.plan.config import load_config
-from trigger_activation.store import dvc
+from trigger_activation.plan.kinds import SHARED
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -66,7 +66,7 @@ def repository() -> Iterator[Path]:
 
 def heavy_files(folder: Path) -> list[Path]:
     """What DVC keeps of a folder's results."""
-    places = (folder / "results" / name for name in dvc.CLASSES)
+    places = (folder / "results" / name for name in SHARED)
     return [path for place in places for path in place.rglob("*") if path.suffix in SUFFIXES]
 
 
@@ -101,7 +101,7 @@ def dry_run(folder: Path, experiment: str, *targets: str) -> dict[str, float]:
 def round_trip(experiment: str) -> list[dict[str, Any]]:
     """An experiment whose artifacts are here; at the end Table II is built from the cells in git."""
     with repository() as folder:
-        for name in (*dvc.CLASSES, "cells"):
+        for name in (*SHARED, "cells"):
             if (ROOT / "results" / name).exists():
                 shutil.copytree(ROOT / "results" / name, folder / "results" / name)
         commit(folder, "results/cells")

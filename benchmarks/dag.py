@@ -55,7 +55,7 @@ def main() -> None:
             config = load_config(Path("config"))
             plan = build_plan(config)
             targets = [path for experiment in ("paper", "demo") for path in plan.targets[experiment].values()]
-            invent(plan.upstream(targets), sparse(CostModel(config).bytes))
+            invent(plan.upstream(targets), sparse(CostModel(config, plan).bytes))
         rows += [dry_run(Path(folder), case, "everything") for case in EXPERIMENTS]
     report(rows, options.json)
 

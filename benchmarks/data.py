@@ -18,7 +18,7 @@ from torch import Generator, Tensor
 from torchvision.transforms import v2
 
 from benchmarks.report import arguments, report
-from training_cost import Setting, build, seconds, training_pass
+from benchmarks.training_cost import Setting, build, seconds, training_pass
 from trigger_activation.science.training.data import augmented_batches
 from trigger_activation.science.training.settings import Augmentation
 from trigger_activation.store.arrays import map_array, save_arrays

@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from tests.support.projects import environment
+
 from trigger_activation.plan import Artifact
 from trigger_activation.store.records import (
     FileRecord,
@@ -48,12 +50,12 @@ def invent(artifacts: Iterable[Artifact], write: Callable[[Path, Artifact], File
             Path(file).parent.mkdir(parents=True, exist_ok=True)
         record = Record(
             path=artifact.path,
-            kind=artifact.kind,
+            kind=artifact.kind.name,
             recipe=artifact.recipe,
-            parameters=dict(artifact.parameters),
+            parameters=artifact.settings,
             versions=dict(artifact.versions),
             inputs={path: known[path] for path in artifact.input_paths},
-            environment={"commit": "0" * 40, "dirty": False, "seconds": 1.0},
+            environment=environment(1.0),
         )
         if is_json(artifact.path):
             content = {"invented": artifact.recipe}

@@ -48,7 +48,7 @@ def seconds_of(folder: Path, path: str) -> float:
     record = read_record(str(folder / path))
     assert record is not None
     assert record.environment is not None
-    return round(record.environment["cpu_seconds"], 2)
+    return round(record.environment.cpu_seconds, 2)
 
 
 def main() -> None:

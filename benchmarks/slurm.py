@@ -12,10 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import arguments, report
-
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from tests.cluster.one_node import OneNode
+
+from benchmarks.report import arguments, report
 
 COUNT = 20
 SNAKEFILE = """\

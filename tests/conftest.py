@@ -17,10 +17,10 @@ from tests.support.pages import gallery
 from tests.support.smoke_project import Project, new_project
 from tests.support.trainings import CONFIG, recipe, streams, vgg_s
 from trigger_activation.plan import Plan
+from trigger_activation.plan.kinds import EXTERNAL
 from trigger_activation.science.datasets import DATASETS, Split
 from trigger_activation.science.training.loop import train
 from trigger_activation.science.training.paradigms import PARADIGMS, Paradigm
-from trigger_activation.store.external import EXTERNAL
 
 pytest_plugins = ["tests.support.folders"]
 

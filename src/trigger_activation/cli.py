@@ -8,22 +8,20 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from trigger_activation.errors import UserError
-from trigger_activation.plan import Artifact, Plan, build_plan
+from trigger_activation.plan import Artifact, Plan, build_plan, kinds
 from trigger_activation.plan.config import load_config
 from trigger_activation.plan.config.schema import Config
+from trigger_activation.plan.contents import Cell
+from trigger_activation.plan.kinds import named
 from trigger_activation.report.overview import cost_table, orphans, status_table
 from trigger_activation.store import fingerprints
 from trigger_activation.store.committed import differences
+from trigger_activation.store.documents import read_document
 from trigger_activation.store.freshness import Freshness
 from trigger_activation.store.lock import RunLock
-from trigger_activation.store.records import read_content
 from trigger_activation.store.verification import audit
-
-RENDERED = ("table", "figure", "comparison", "audit", "metrics")
-"""Kinds that are made of cells alone, one for each target."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,6 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     publish = commands.add_parser("publish", help="hand the artifacts that are here to DVC's remote")
     publish.add_argument("experiment", nargs="?", help="default: all experiments")
     publish.set_defaults(command=publish_artifacts)
+    unused = commands.add_parser("unused", help="for developers: what config declares and no experiment uses")
+    unused.set_defaults(command=show_unused)
     accept = commands.add_parser("accept", help="for developers: record the code as making the same results")
     accept.set_defaults(command=accept_code)
     return parser
@@ -116,14 +116,14 @@ def show_plan(options: argparse.Namespace) -> int:
         return 0
     if options.full:
         for artifact in plan.of_experiment(options.experiment):
-            print(f"{artifact.kind:<11}{artifact.recipe[:12]}  {artifact.path}")
+            print(f"{artifact.kind.name:<11}{artifact.recipe[:12]}  {artifact.path}")
         return 0
     per_target = {name: _counts(plan.upstream([path])) for name, path in targets.items()}
     per_target["all"] = _counts(plan.of_experiment(options.experiment))
-    kinds = [kind for kind in per_target["all"] if kind not in RENDERED]
-    print(f"{options.experiment:<12}" + "".join(f"{kind:>12}" for kind in kinds))
+    shown = [kind for kind in per_target["all"] if not named(kind).is_rendered]
+    print(f"{options.experiment:<12}" + "".join(f"{kind:>12}" for kind in shown))
     for name, counts in per_target.items():
-        print(f"{name:<12}" + "".join(f"{counts[kind] or '-':>12}" for kind in kinds))
+        print(f"{name:<12}" + "".join(f"{counts[kind] or '-':>12}" for kind in shown))
     if missing := sorted({a.obstacle for a in plan.of_experiment(options.experiment) if a.obstacle}):
         print("\nNot implemented yet:", *missing, sep="\n  ")
     return 0
@@ -154,7 +154,7 @@ def collect_garbage(options: argparse.Namespace) -> int:
 
 
 def _counts(artifacts: Iterable[Artifact]) -> Counter[str]:
-    return Counter(artifact.kind for artifact in artifacts)
+    return Counter(artifact.kind.name for artifact in artifacts)
 
 
 def explain_target(options: argparse.Namespace) -> int:
@@ -191,7 +191,7 @@ def show_tables(options: argparse.Namespace) -> int:
     """Print the Markdown of every rendered table and figure."""
     plan = _plan()
     for name, path in _targets(plan, options.experiment).items():
-        if plan[path].kind not in {"table", "figure"}:
+        if plan[path].kind not in {kinds.TABLE, kinds.FIGURE}:
             continue
         markdown = Path(path).with_suffix(".md")
         if markdown.exists():
@@ -206,27 +206,30 @@ def compare_cells(options: argparse.Namespace) -> int:
     from trigger_activation.science.evaluation.contrast import difference
 
     cells = [_accuracy_cell(path) for path in options.cells]
-    if len({(Path(path).parts[:3], cell["images"]) for path, cell in zip(options.cells, cells, strict=True)}) > 1:
+    if len({(Path(cell.path).parts[:3], cell.images) for cell in cells}) > 1:
         raise UserError("these cells are of different test images: compare cells of one protocol")
     for before, after in itertools.pairwise(cells):
-        for pairs in (pairs for pairs in after["means"] if pairs in before["means"]):
-            change = difference(after["means"][pairs], before["means"][pairs])
-            print(f"{before['column']} -> {after['column']}, {pairs.replace('_', ' ')} pairs: {change}")
+        for pairs in (pairs for pairs in after.means if pairs in before.means):
+            change = difference(after.means[pairs], before.means[pairs])
+            print(f"{before.column} -> {after.column}, {pairs.replace('_', ' ')} pairs: {change}")
     return 0
 
 
-def _accuracy_cell(path: str) -> dict[str, Any]:
-    content = read_content(path)
-    if "means" not in content:
+def _accuracy_cell(path: str) -> Cell:
+    document = read_document(path)
+    if document is None:
+        raise UserError(f"{path} is missing: ask Snakemake for it")
+    if not isinstance(document.content, Cell):
         raise UserError(f"{path} holds no accuracies: name cells of accuracy tables")
-    return content
+    return document.content
 
 
 def show_changes(options: argparse.Namespace) -> int:
     """Print how the cells on disk differ from those in git."""
     plan = _plan()
     _targets(plan, options.experiment)
-    paths = [a.path for a in plan.of_experiment(options.experiment) if a.path.startswith("results/cells/")]
+    made = plan.of_experiment(options.experiment)
+    paths = [a.path for a in made if a.kind.is_in_git and not a.kind.is_rendered]
     print(differences(paths))
     return 0
 
@@ -250,6 +253,13 @@ def publish_artifacts(options: argparse.Namespace) -> int:
     _, artifacts = _artifacts(options.experiment)
     publish(artifacts)
     return 0
+
+
+def show_unused(_: argparse.Namespace) -> int:
+    """Print what config declares to no use; exit 1 if there is something."""
+    notices = _plan().notices
+    print(*notices, sep="\n", end="\n" if notices else "")
+    return 1 if notices else 0
 
 
 def accept_code(_: argparse.Namespace) -> int:

@@ -12,12 +12,16 @@ from pydantic_core import PydanticCustomError
 from trigger_activation.errors import suggest
 
 
-class StrictModel(BaseModel):
-    """Base of all that config fills in: immutable, no unknown keys, no conversions, no infinite numbers."""
+class FrozenModel(BaseModel):
+    """Base of what wings hand to each other: immutable, no unknown keys, no conversions, no infinite numbers."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_by_name=True, validate_by_alias=True
     )
+
+
+class StrictModel(FrozenModel):
+    """Base of all that config fills in, whose readers are told the key that they probably meant."""
 
     @model_validator(mode="before")
     @classmethod

@@ -106,7 +106,7 @@ def test_a_preempted_job_comes_back(one_node: OneNode, project: Project) -> None
 def test_a_job_out_of_time_ends_the_run_with_its_name_and_goes_on_in_the_next(
     one_node: OneNode, project: Project
 ) -> None:
-    log = project.folder / "results/logs" / CHECKPOINT.removeprefix("results/").replace(".safetensors", ".log")
+    log = project.folder / f"results/logs/{CHECKPOINT}.log"
     project.edit("config/protocols/smoke.yaml", "epochs: 2", "epochs: 4000")
     run = start(one_node, project, CHECKPOINT, "--retries", "0")
     wait_until(log.exists, 120)

@@ -129,7 +129,7 @@ def cases(plan: Plan) -> Iterator[Case]:
     kinds: dict[str, list[Artifact]] = {}
     for artifact in plan.of_experiment("smoke"):
         if Path(artifact.path).exists():
-            kinds.setdefault(artifact.kind, []).append(artifact)
+            kinds.setdefault(artifact.kind.name, []).append(artifact)
     for artifacts in kinds.values():
         first, last = artifacts[0], artifacts[-1]
         other = last if last is not first else kinds["cell" if is_json(first.path) else "table"][0]
@@ -166,7 +166,7 @@ def test_every_damage_is_named_and_nothing_damaged_is_used(smoke_plan: Plan, tal
     chance, found = random.Random(0), []
     for case in cases(smoke_plan):
         problems = case.problems(smoke_plan, chance)
-        tally.count("corruptions", case.artifact.kind, not problems)
+        tally.count("corruptions", case.artifact.kind.name, not problems)
         found += problems
     assert not found, "\n".join(found)
 

@@ -27,11 +27,12 @@ from trigger_activation.errors import UserError
 from trigger_activation.plan import build_plan
 from trigger_activation.plan.config.loader import load_config, read_yaml, validate
 from trigger_activation.plan.config.schema import Victim
+from trigger_activation.plan.kinds import EXTERNAL
 from trigger_activation.science.datasets import DATASETS
 from trigger_activation.science.helpers import HELPERS
 from trigger_activation.store.arrays import load_arrays
 from trigger_activation.store.checkpoints import load_checkpoint
-from trigger_activation.store.external import EXTERNAL, read_external
+from trigger_activation.store.external import read_external
 from trigger_activation.store.freshness import Freshness
 from trigger_activation.store.records import hash_file, read_record, sidecar
 

@@ -22,7 +22,7 @@ from tests.support.recorded import official_state
 from trigger_activation.errors import UserError
 from trigger_activation.run.stages import training
 from trigger_activation.science.helpers._nrp import full_generator, light_generator
-from trigger_activation.science.helpers.nrp import NRP
+from trigger_activation.science.helpers.nrp import PretrainedNRP
 from trigger_activation.store import external
 from trigger_activation.store.records import hash_file
 
@@ -47,7 +47,7 @@ def record(request: pytest.FixtureRequest) -> Record:
 def official(record: Record) -> nn.Module:
     """The generator of the size that its authors trained, without weights."""
     with torch.device("meta"):
-        return NRP(file="NRP.pth", sha256=None, generator=record["generator"]).build(32)
+        return PretrainedNRP(file="NRP.pth", sha256=None, generator=record["generator"]).build(32)
 
 
 class TestGenerators:
@@ -89,7 +89,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def imported(folder: Path, **changes: Any) -> nn.Module:
     parameters = {"file": "NRP.pth", "sha256": hash_file(folder / "NRP.pth"), "generator": "light", **changes}
-    return training._imported(NRP(**parameters), 32)
+    return training._imported(PretrainedNRP(**parameters), 32)
 
 
 class TestFile:

@@ -222,7 +222,7 @@ MISSING_KEYS = {
     "of a table": Mistake("tables/table1.yaml", "rows: [pgd, ifgsm, mifgsm, difgsm]\n", "", ("rows", "add it")),
     "that says which table it is": Mistake("tables/table1.yaml", "kind: accuracy\n", "", ("kind", "add it")),
     "of a variant": Mistake("attacks/gradient.yaml", "  class: pgd\n", "", ("pgd.class", "add it")),
-    "of config.yaml": Mistake("config.yaml", "experiment: demo", "{}", ("experiment", "add")),
+    "of config.yaml": Mistake("config.yaml", "experiment: demo", "complete: false", ("experiment", "add")),
     "among the parameters": Mistake(
         "paradigms/fixed_trigger.yaml", "{trigger_eps: 1/255}", "{}", ("fixed_1.parameters.trigger_eps", "add it")
     ),
@@ -288,10 +288,10 @@ def test_a_misspelt_parameter_in_an_override_names_its_protocol(project: Project
     assert "did you mean 'steps'?" in sentence
 
 
-def test_a_variant_that_nothing_uses_is_refused(project: Project) -> None:
+def test_a_variant_that_nothing_uses_is_told(project: Project) -> None:
     project.append("attacks/gradient.yaml", "spare: {class: pgd, label: Spare}\n")
-    sentence = project.complaint()
-    assert "config/attacks/gradient.yaml declares spare" in sentence
+    (sentence,) = project.plan().notices
+    assert "config/attacks/gradient.yaml declares spare" in one_sentence(sentence)
     assert "or remove it" in sentence
 
 

@@ -21,7 +21,7 @@ Captured = pytest.CaptureFixture[str]
 
 @pytest.fixture(scope="module")
 def hours() -> dict[str, float]:
-    model = CostModel(shipped_config())
+    model = CostModel(shipped_config(), shipped_plan())
     return {artifact.path: model.gpu_hours(artifact) for artifact in shipped_plan().of_experiment("paper")}
 
 
@@ -61,7 +61,7 @@ def test_the_chain_of_a_table_is_the_sum_along_its_dearest_path() -> None:
 
 
 def test_a_job_asks_for_more_where_images_are_large() -> None:
-    model, plan = CostModel(shipped_config()), shipped_plan()
+    model, plan = CostModel(shipped_config(), shipped_plan()), shipped_plan()
     small, large = (
         model.memory_mib(plan[f"results/cells/{protocol}/standard/pgd/at.json"])
         for protocol in ("cifar10", "imagenet100")
@@ -97,8 +97,8 @@ class TestStatus:
         config, plan = load_config(Path("config")), small.plan()
         everything = plan.of_experiment("small")
         before = Hours(config, Freshness(plan), everything)
-        first, second = [artifact for artifact in everything if artifact.kind == "checkpoint"][:2]
-        taes = next(artifact for artifact in everything if artifact.kind == "tae")
+        first, second = [artifact for artifact in everything if artifact.kind.name == "checkpoint"][:2]
+        taes = next(artifact for artifact in everything if artifact.kind.name == "tae")
         for artifact in plan.upstream([first.path]):
             write_artifact(plan, artifact.path, seconds=3 * 3600 * before.of(first))
         after = Hours(config, Freshness(plan), everything)
@@ -120,7 +120,7 @@ class TestStatus:
 
     def test_what_a_plan_contains_is_no_garbage(self, small: Project) -> None:
         plan = small.plan()
-        artifact = next(a for a in plan.artifacts.values() if a.kind == "dataset")
+        artifact = next(a for a in plan.artifacts.values() if a.kind.name == "dataset")
         write_artifact(plan, artifact.path)
         assert Path(artifact.path).exists()
         assert orphans(plan) == {}

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.projects import Project, shipped_plan, write_artifact
+from tests.support.projects import Given, Project, shipped_plan, write_artifact
 from trigger_activation.errors import UserError
-from trigger_activation.plan import Artifact, Plan
+from trigger_activation.plan import Artifact, Plan, kinds
 from trigger_activation.plan.pages import settings_behind
-from trigger_activation.report.figures import DESCRIPTIONS, KINDS
+from trigger_activation.report.figures import DESCRIPTIONS, DRAWINGS
 from trigger_activation.run.job import Job
 from trigger_activation.run.spec import read_spec, write_spec
 from trigger_activation.run.stages.reports import make_run
 from trigger_activation.run.workflow import Workflow
+from trigger_activation.store.environment import Environment
 from trigger_activation.store.freshness import Freshness, Verdict
 from trigger_activation.store.records import Record, write_json_artifact
 from trigger_activation.store.totals import summarise
@@ -62,15 +63,17 @@ class TestPlan:
     def test_a_run_is_made_of_all_that_is_not_rendered(self, plan: Plan) -> None:
         made = [a for a in plan.of_experiment("small") if not a.path.startswith("paper_tables/")]
         assert set(plan[RUN].input_paths) == {artifact.path for artifact in made}
-        assert set(plan[RUN].parameters["by_products"]) == {path for a in made for path in a.by_products}
+        assert set(plan[RUN].settings["by_products"]) == {path for a in made for path in a.by_products}
 
     def test_what_differs_between_networks_is_told_apart(self) -> None:
         """As attacks on features, which name a layer of each network."""
+        names = {"protocol": "mini", "paradigm": "standard", "seed": "0", "attack": "naa"}
         upstream = [
-            Artifact(f"results/taes/mini/{network}__standard/seed0/naa.npz", "tae", {"layer": layer}, {}, {})
+            Artifact(kinds.TAE, {**names, "network": network}, Given({"layer": layer}), {}, {})
             for network, layer in (("vgg-s", 3), ("resnet18-xs", 2), ("mobilenet-xs", 2))
         ]
-        assert settings_behind([*upstream, replace(upstream[0], kind="novelty")]) == [
+        novelty = replace(kinds.TAE, name="novelty", setting="")
+        assert settings_behind([*upstream, replace(upstream[0], kind=novelty)]) == [
             ("Attack: vgg-s", {"layer": 3, "versions": {}}),
             ("Attack: resnet18-xs, mobilenet-xs", {"layer": 2, "versions": {}}),
             ("Novelty", {"layer": 3, "versions": {}}),
@@ -86,11 +89,11 @@ class TestPlan:
         assert changed[PAGE].recipe != plan[PAGE].recipe
 
     def test_the_paper_leaves_nothing_out(self) -> None:
-        left_out = shipped_plan()["paper_tables/paper/index.html"].parameters["left_out"]
+        left_out = shipped_plan()["paper_tables/paper/index.html"].settings["left_out"]
         assert left_out == {"tables": [], "figures": [], "parts": []}
 
     def test_every_sort_of_figure_can_be_described(self) -> None:
-        assert DESCRIPTIONS.keys() == KINDS.keys()
+        assert DESCRIPTIONS.keys() == DRAWINGS.keys()
 
 
 class TestFreshness:
@@ -125,7 +128,8 @@ class TestFreshness:
     def test_only_a_complete_run_asks_for_its_record(self, made: Plan, complete: bool, asked: bool) -> None:
         Path(PAGE).unlink()
         assert PAGE in made.artifacts
-        needs = Workflow({"complete": complete}).inputs(PAGE)({})
+        workflow = Workflow({"complete": complete})
+        needs = [file for role in kinds.PAGE.roles for file in workflow.needs("page", role)(made[PAGE].names)]
         assert (RUN in needs) == asked
         assert set(made[PAGE].input_paths) <= set(needs)
 
@@ -138,39 +142,43 @@ def record(kind: str, seconds: float, memory: float, **environment: object) -> R
         parameters={},
         versions={},
         inputs={},
-        environment={
-            "commit": "a",
-            "dirty": False,
-            "packages": {"torch": "2.0"},
-            "python": "3.11",
-            "host": "one",
-            "device": "Abacus",
-            "seconds": seconds,
-            "cpu_seconds": seconds / 2,
-            "peak_memory_mib": memory,
-            **environment,
-        },
+        environment=Environment.model_validate(
+            {
+                "commit": "a",
+                "dirty": False,
+                "packages": {"torch": "2.0"},
+                "python": "3.11",
+                "host": "one",
+                "machine": "x86_64",
+                "device": "Abacus",
+                "gpu": False,
+                "seconds": seconds,
+                "cpu_seconds": seconds / 2,
+                "peak_memory_mib": memory,
+                **environment,
+            }
+        ),
     )
 
 
 class TestRun:
     def test_kinds_are_added_up(self) -> None:
         records = [record("tae", 1, 50), record("cell", 2, 70), record("tae", 4, 30)]
-        assert summarise(records)["kinds"] == [
+        assert summarise(records).as_json()["kinds"] == [
             {"kind": "tae", "artifacts": 2, "seconds": 5, "cpu_seconds": 2.5, "peak_memory_mib": 50},
             {"kind": "cell", "artifacts": 1, "seconds": 2, "cpu_seconds": 1, "peak_memory_mib": 70},
         ]
 
     def test_every_machine_commit_and_version_is_told(self) -> None:
         other = record("tae", 1, 1, host="two", device="Slide rule", dirty=True, packages={"torch": "2.1"})
-        content = summarise([record("tae", 1, 1), other, record("tae", 1, 1)])
+        content = summarise([record("tae", 1, 1), other, record("tae", 1, 1)]).as_json()
         assert content["machines"] == 2
         assert content["devices"] == ["Abacus", "Slide rule"]
         assert content["commits"] == [{"commit": "a", "dirty": False}, {"commit": "a", "dirty": True}]
         assert content["packages"] == {"python": ["3.11"], "torch": ["2.0", "2.1"]}
 
     def test_files_of_git_have_no_time(self) -> None:
-        assert summarise([record("cell", 1, 1).model_copy(update={"environment": None})])["kinds"] == []
+        assert summarise([record("cell", 1, 1).model_copy(update={"environment": None})]).kinds == []
 
     def test_no_host_and_no_date_is_published(self) -> None:
         assert "one" not in str(summarise([record("cell", 1, 1, host="one")]))

@@ -201,9 +201,14 @@ def silent_modules(registry: Registry[Any]) -> set[str]:
     return set(registry.modules()) - {registry[name].__module__ for name in registry.names()}
 
 
+SHARED = {"attacks": {"engine"}, "helpers": {"diffusion"}}
+"""Modules that register nothing, since stages or algorithms of other packages use them; by kind of algorithm."""
+
+
 @pytest.mark.parametrize("kind", REGISTRIES)
 def test_every_algorithm_module_registers_something(kind: str) -> None:
-    assert silent_modules(REGISTRIES[kind]) == set()
+    registry = REGISTRIES[kind]
+    assert silent_modules(registry) == {f"{registry.package}.{name}" for name in SHARED.get(kind, ())}
 
 
 def test_a_module_that_registers_nothing_is_found(registry: Registry[Parameters]) -> None:

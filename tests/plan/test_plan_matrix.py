@@ -16,6 +16,7 @@ import pytest
 from tests.support.projects import ROOT, shipped_config, shipped_plan
 from trigger_activation.plan import Artifact, build_plan
 from trigger_activation.plan.config.schema import SLUG
+from trigger_activation.plan.kinds import KINDS
 from trigger_activation.run.workflow import Workflow
 
 TABLES = [f"table{number}" for number in range(1, 12)]
@@ -60,24 +61,24 @@ def of_tables() -> dict[str, Artifact]:
 
 
 def of_kind(kind: str) -> list[Artifact]:
-    return [artifact for artifact in of_tables().values() if artifact.kind == kind]
+    return [artifact for artifact in of_tables().values() if artifact.kind.name == kind]
 
 
 def accuracy_tables() -> list[Artifact]:
-    return [table for table in of_kind("table") if table.parameters["kind"] == "accuracy"]
+    return [table for table in of_kind("table") if table.settings["kind"] == "accuracy"]
 
 
 def upstream_of_table(number: str) -> set[str]:
-    (table,) = (table for table in of_kind("table") if table.parameters.get("number") == number)
+    (table,) = (table for table in of_kind("table") if table.settings.get("number") == number)
     return {artifact.path for artifact in shipped_plan().upstream([table.path])}
 
 
 def used_by(pattern: re.Pattern[str], kind: str) -> dict[Names, set[str]]:
     """Name of each artifact -> the tables that need it."""
     users: defaultdict[Names, set[str]] = defaultdict(set)
-    for number in sorted({table.parameters["number"] for table in of_kind("table") if "number" in table.parameters}):
+    for number in sorted({table.settings["number"] for table in of_kind("table") if "number" in table.settings}):
         for path in upstream_of_table(number) if number not in DERIVED_TABLES else ():
-            if of_tables()[path].kind == kind:
+            if of_tables()[path].kind.name == kind:
                 users[parsed(pattern, path)].add(number)
     return users
 
@@ -90,8 +91,8 @@ def test_tables_need_as_many_artifacts_as_the_paper(kind: str, count: int) -> No
 def test_figures_need_studies_and_nothing_else_beside_what_tables_need() -> None:
     plan = shipped_plan()
     tables = {a.path for a in plan.upstream(p for p in plan.targets["paper"].values() if p.endswith(".tex"))}
-    figures = plan.upstream(p for p in plan.targets["paper"].values() if plan[p].kind == "figure")
-    added = Counter(a.kind for a in figures if a.path not in tables)
+    figures = plan.upstream(p for p in plan.targets["paper"].values() if plan[p].kind.name == "figure")
+    added = Counter(a.kind.name for a in figures if a.path not in tables)
     assert added == {"flip": 1, "concept": 1, "theory": 7, "figure": 6}
 
 
@@ -109,7 +110,7 @@ def test_checkpoints_are_those_of_the_matrix() -> None:
 
 
 def test_checkpoints_are_trained_as_long_as_the_matrix_says() -> None:
-    planned = {(*parsed(CHECKPOINT, c.path), str(c.parameters["training"]["epochs"])) for c in of_kind("checkpoint")}
+    planned = {(*parsed(CHECKPOINT, c.path), str(c.settings["training"]["epochs"])) for c in of_kind("checkpoint")}
     assert planned == set(expected("checkpoints", "dataset", "arch", "paradigm", "epochs"))
 
 
@@ -127,7 +128,7 @@ def test_tae_sets_are_those_of_the_matrix() -> None:
 
 
 def test_tae_sets_have_as_many_images_as_the_matrix_says() -> None:
-    planned = {(*parsed(TAE_SET, tae.path), str(tae.parameters["images"])) for tae in of_kind("tae")}
+    planned = {(*parsed(TAE_SET, tae.path), str(tae.settings["images"])) for tae in of_kind("tae")}
     assert planned == set(expected("tae_sets", "dataset", "surrogate_arch", "surrogate_paradigm", "attack", "n_images"))
 
 
@@ -143,9 +144,7 @@ def test_tables_share_tae_sets_as_in_the_matrix() -> None:
 
 def test_shown_cells_are_those_of_the_matrix() -> None:
     shown = Counter(
-        (table.parameters["number"], *parsed(CELL, cell))
-        for table in accuracy_tables()
-        for cell in table.inputs["cells"]
+        (table.settings["number"], *parsed(CELL, cell)) for table in accuracy_tables() for cell in table.inputs["cells"]
     )
     assert shown == expected("cells", "table", "dataset", "surrogate_paradigm", "attack", "column")
 
@@ -156,7 +155,7 @@ def test_distinct_cells_are_those_of_the_matrix() -> None:
 
 
 def test_tables_average_over_the_pairs_of_the_matrix() -> None:
-    planned = {(table.parameters["number"], table.parameters["pairs"]) for table in accuracy_tables()}
+    planned = {(table.settings["number"], table.settings["pairs"]) for table in accuracy_tables()}
     assert planned == {(row["table"], row["pair_set"]) for row in matrix("cells") if row["attack"] != "clean"}
 
 
@@ -199,23 +198,23 @@ def test_purified_sets_are_those_that_the_matrix_needs() -> None:
 
 def test_purified_cells_read_purified_sets_only() -> None:
     for cell in of_kind("cell"):
-        if cell.parameters["column"] in STORED_PURIFIERS:
+        if cell.settings["column"] in STORED_PURIFIERS:
             assert all(path.startswith("results/purified/") for path in cell.inputs["images"])
 
 
 def test_the_supplementary_table_adds_a_control_and_white_box_measurements() -> None:
     upstream = shipped_plan().upstream([shipped_plan().targets["paper"]["supplementary"]])
     added = [artifact for artifact in upstream if artifact.path not in of_tables()]
-    assert Counter(artifact.kind for artifact in added) == {"checkpoint": 5, "cell": 3, "whitebox": 7, "table": 1}
-    assert {parsed(CHECKPOINT, a.path)[2] for a in added if a.kind == "checkpoint"} == {"noise_64"}
-    assert {parsed(CELL, a.path)[3] for a in added if a.kind == "cell"} == {"noise_64"}
+    assert Counter(artifact.kind.name for artifact in added) == {"checkpoint": 5, "cell": 3, "whitebox": 7, "table": 1}
+    assert {parsed(CHECKPOINT, a.path)[2] for a in added if a.kind.name == "checkpoint"} == {"noise_64"}
+    assert {parsed(CELL, a.path)[3] for a in added if a.kind.name == "cell"} == {"noise_64"}
 
 
 def test_white_box_victims_are_those_of_the_seeds_that_the_protocol_asks_for() -> None:
     path = "results/checkpoints/fashion16/{}__at/seed0.safetensors"
     measured = shipped_plan()["results/cells/fashion16/measured/whitebox/at.json"]
     assert measured.inputs["victims"] == (path.format("vgg-s"), path.format("resnet18-xs"))
-    assert measured.parameters["attack"] == shipped_plan()[TAE_OF_THE_DEMO].parameters["attack"]
+    assert measured.settings["attack"] == shipped_plan()[TAE_OF_THE_DEMO].settings["attack"]
 
 
 def test_planning_twice_gives_the_same_recipes() -> None:
@@ -254,8 +253,8 @@ def test_everything_in_the_demo_can_be_made() -> None:
 
 def test_a_demo_cell_has_a_column_per_seed_that_the_protocol_asks_for() -> None:
     cell = shipped_plan()["results/cells/fashion16/standard/pgd/at.json"]
-    assert cell.parameters["seeds"] == [0, 1, 2]
-    assert len(cell.inputs["victims"]) == 3 * len(cell.parameters["networks"])
+    assert cell.settings["seeds"] == [0, 1, 2]
+    assert len(cell.inputs["victims"]) == 3 * len(cell.settings["networks"])
 
 
 def planned_files() -> list[tuple[Artifact, str]]:
@@ -277,15 +276,24 @@ def test_no_file_belongs_to_two_artifacts() -> None:
 def output_patterns() -> dict[str, list[re.Pattern[str]]]:
     """Rule -> the regular expressions of its outputs, with the workflow's own wildcard constraints."""
     constraints: dict[str, str] = Workflow.constraints.fget(SimpleNamespace(config=shipped_config()))
-    rules: dict[str, list[re.Pattern[str]]] = {}
-    for file in sorted((ROOT / "workflow/rules").glob("*.smk")):
-        for name, body in re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", file.read_text(), re.DOTALL | re.MULTILINE):
-            outputs = re.search(r"^    output:\n(.*?)^    \w+:", body, re.DOTALL | re.MULTILINE)
-            assert outputs, name
-            rules[name] = [
-                as_expression(text, constraints) for text in re.findall(r'"((?:results|paper_tables)/.+?)"', outputs[1])
-            ]
-    return rules
+    return {
+        name: [as_expression(file, constraints) for file in files] for name, files in patterns_in_rule_files().items()
+    }
+
+
+def patterns_in_rule_files() -> dict[str, list[str]]:
+    """Rule -> its outputs, as an expert reads them: by pathvars, and inherited where a rule says nothing of its own."""
+    text = "".join(file.read_text() for file in sorted((ROOT / "workflow/rules").glob("*.smk")))
+    (surrogate,) = re.findall(r'^    surrogate="(.+)",', text, re.MULTILINE)
+    rules = re.findall(r"^(?:rule|use rule \w+ as) (\w+)(?: with)?:\n(.*?)(?=^\S|\Z)", text, re.DOTALL | re.MULTILINE)
+    found = {}
+    for name, body in rules:
+        pathvar = re.search(r'^        file="(.+)",', body, re.MULTILINE)
+        file = pathvar[1].replace("<surrogate>", surrogate) if pathvar else ""
+        own = re.search(r"^    output:\n(.*?)^    \w+:", body, re.DOTALL | re.MULTILINE)
+        outputs = re.findall(r'"(<file>|(?:results|paper_tables)/.+?)"', own[1]) if own else ["<file>"]
+        found[name] = [output.replace("<file>", file) for output in outputs]
+    return found
 
 
 def as_expression(pattern: str, constraints: dict[str, Any]) -> re.Pattern[str]:
@@ -300,25 +308,9 @@ def rules_that_make(file: str) -> set[str]:
     }
 
 
-def test_rules_are_found_in_the_workflow() -> None:
-    assert set(output_patterns()) == {
-        "dataset",
-        "checkpoint",
-        "tae",
-        "purified_tae",
-        "purified_clean",
-        "cell",
-        "cost",
-        "measurement",
-        "table",
-        "figure",
-        "comparison",
-        "audit",
-        "metrics",
-        "run_record",
-        "page",
-        "pdf",
-    }
+def test_every_kind_has_its_rule_and_every_rule_its_kind() -> None:
+    rows = {kind.rule_name: [kind.pattern, *kind.companions, *kind.by_products] for kind in KINDS}
+    assert patterns_in_rule_files() == rows
 
 
 def test_every_planned_file_is_made_by_one_rule() -> None:

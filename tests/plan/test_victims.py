@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from tests.support.projects import Project, one_sentence
 from trigger_activation.errors import UserError
 from trigger_activation.plan import Plan
+from trigger_activation.plan.kinds import EXTERNAL
 from trigger_activation.store.checkpoints import build_network, save_checkpoint
-from trigger_activation.store.external import EXTERNAL, STATE_KEYS, fill, read_network
+from trigger_activation.store.external import STATE_KEYS, fill, read_network
 from trigger_activation.store.records import hash_file
 
 VICTIMS = "victims/all.yaml"
@@ -62,9 +63,9 @@ class TestConfig:
         small.replace(TABLE, "victim: mine", "victim: mien")
         assert "did you mean 'mine'?" in small.complaint()
 
-    def test_a_victim_that_no_table_shows_is_refused(self, small: Project) -> None:
+    def test_a_victim_that_no_table_shows_is_told(self, small: Project) -> None:
         small.replace(TABLE, "- victim: mine\n", "")
-        assert "declares mine, which no experiment uses: name it in" in small.complaint()
+        assert any("declares mine, which no experiment uses: name it in" in notice for notice in small.plan().notices)
 
     def test_preprocessing_is_not_put_in_front(self, small: Project) -> None:
         small.replace(TABLE, "victim: mine", "victim: mine\n  preprocessing: nrp")
@@ -107,8 +108,8 @@ class TestPlan:
         plan = small.plan()
         assert plan[CELL].inputs["victims"] == (CHECKPOINT,)
         assert plan[CELL].inputs["images"] == plan["results/cells/mini/standard/pgd/none.json"].inputs["images"]
-        assert plan[CELL].parameters["victims"] == ["vgg-s"]
-        assert plan[CELL].parameters["seeds"] == [0]
+        assert plan[CELL].settings["victims"] == ["vgg-s"]
+        assert plan[CELL].settings["seeds"] == [0]
         clean = plan["results/cells/mini/clean/clean/mine.json"]
         assert clean.inputs["images"] == ("results/datasets/digit-pairs/test.npz",)
 
@@ -140,7 +141,7 @@ class TestPlan:
     def test_the_seeds_of_the_protocol_are_not_its_own(self, small: Project) -> None:
         small.replace("protocols/mini.yaml", "default: 1", "default: 3")
         plan = small.plan()
-        (column,) = (c for c in plan["paper_tables/small/table1.tex"].parameters["columns"] if c["name"] == "mine")
+        (column,) = (c for c in plan["paper_tables/small/table1.tex"].settings["columns"] if c["name"] == "mine")
         assert column["seeds"] == len(plan[CELL].inputs["victims"]) == 1
 
 

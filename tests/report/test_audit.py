@@ -11,7 +11,7 @@ import pytest
 from tests.support.projects import ROOT
 from trigger_activation.errors import UserError
 from trigger_activation.report.published.audit import audit
-from trigger_activation.report.published.numbers import Column, Published, parse
+from trigger_activation.report.published.numbers import PrintedColumn, Published, parse
 from trigger_activation.report.published.render import render_audit
 
 TEXT = (ROOT / "config/published/published.csv").read_text(encoding="utf-8")
@@ -152,8 +152,8 @@ def made_up(*rows: str) -> Published:
 
 def test_an_illegible_value_is_none() -> None:
     published = made_up("II,D,PGD,none,,robust_acc,,none", "II,D,FGSM,none,,robust_acc,1.50,none")
-    assert published.value("II", "PGD", Column("none")) is None
-    assert str(published.value("II", "FGSM", Column("none"))) == "1.50"
+    assert published.value("II", "PGD", PrintedColumn("none")) is None
+    assert str(published.value("II", "FGSM", PrintedColumn("none"))) == "1.50"
 
 
 @pytest.mark.parametrize(

@@ -5,16 +5,18 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import product
-from typing import Any
 
 import pandas as pd
 import pytest
 
 from tests.support.projects import ROOT, Project, shipped_plan
+from trigger_activation.plan.contents import Cell, Content, MeasuredTrigger, TriggerStudy
 from trigger_activation.plan.counterparts import counterpart
+from trigger_activation.plan.layouts import AccuracyLayout, ComparedTable, Facts, TriggerLayout
+from trigger_activation.plan.recipes import ComparisonParameters
 from trigger_activation.report.published.claims import CLAIMS, Inequality, Term, View
 from trigger_activation.report.published.comparison import (
     PUBLISHED,
@@ -24,15 +26,16 @@ from trigger_activation.report.published.comparison import (
     compare,
     rank_correlation,
 )
-from trigger_activation.report.published.numbers import Column, Published, parse
+from trigger_activation.report.published.numbers import PrintedColumn, Published, parse
 from trigger_activation.report.published.render import render_comparison
 from trigger_activation.report.published.run import OFF_DIAGONAL, PRINTED
-from trigger_activation.report.published.verdicts import Finding, Outcome, Verdict, judge
+from trigger_activation.report.published.verdicts import ClaimVerdict, Finding, Outcome, judge
 from trigger_activation.science.evaluation.contrast import Difference
+from trigger_activation.science.evaluation.results import PairMean
+from trigger_activation.science.sanity import SanityLimits
 
-Layout = Mapping[str, Any]
-Value = Callable[[str, str, Column], float | None]
-"""Table, row and column in print -> what a run measures there."""
+Value = Callable[[str, str, PrintedColumn], float | None]
+"""TableInPrint, row and column in print -> what a run measures there."""
 
 
 @cache
@@ -40,56 +43,89 @@ def published() -> Published:
     return parse((ROOT / "config/published/published.csv").read_text(encoding="utf-8"))
 
 
-def printed(table: str, row: str, column: Column) -> float | None:
+def printed(table: str, row: str, column: PrintedColumn) -> float | None:
     value = published().value(table, row, column)
     return None if value is None else float(value)
 
 
-def layout_of(experiment: str) -> Layout:
-    return shipped_plan()[f"paper_tables/{experiment}/comparison.md"].parameters
+def layout_of(experiment: str) -> ComparisonParameters:
+    parameters = shipped_plan()[f"paper_tables/{experiment}/comparison.md"].parameters
+    assert isinstance(parameters, ComparisonParameters)
+    return parameters
 
 
-def statistics(value: float, spread: float = 0.0, seeds: int = 1) -> dict[str, Any]:
-    return {
-        "mean": value,
-        "per_seed": [value] * seeds,
-        "standard_deviation": 0.0 if seeds > 1 else None,
-        "bootstrap": [value - spread, value, value + spread],
-    }
+def table_of(experiment: str, name: str) -> ComparedTable:
+    (table,) = (table for table in layout_of(experiment).tables if table.name == name)
+    return table
 
 
-def accuracy_cells(table: Layout, value: Value, seeds: int = 1) -> list[dict[str, Any]]:
+def statistics(value: float, spread: float = 0.0, seeds: int = 1) -> PairMean:
+    return PairMean(
+        mean=value,
+        per_seed=[value] * seeds,
+        standard_deviation=0.0 if seeds > 1 else None,
+        bootstrap=[value - spread, value, value + spread],
+    )
+
+
+def cell(attack: str, found: PairMean) -> Cell:
+    return Cell(
+        surrogate_paradigm="standard",
+        attack=attack,
+        column="none",
+        victims=[],
+        surrogates=[],
+        seeds=[],
+        images=1,
+        correct=[],
+        means={"all": found, "off_diagonal": found},
+    )
+
+
+def accuracy_cells(table: ComparedTable, value: Value, seeds: int = 1) -> list[Cell]:
     """The cells of one table, all with the same mean over all pairs and off the diagonal."""
-    layout, (paper,) = table["layout"], table["paper"]
+    layout, (paper,) = accuracy_layout(table), table.paper
     rows = {row.lower().replace("-", ""): row for row in published().rows("II") + published().rows("IV")}
     cells = []
-    for row, column in product(layout["rows"], paper["columns"]):
-        number = column and value(layout["number"], rows[row["attack"]], Column(**column))
-        found = statistics(50.0 if number is None else number, seeds=seeds)
-        cells.append({"attack": row["attack"], "means": {"all": found, "off_diagonal": found}})
+    for row, column in product(layout.rows, paper.columns):
+        number = column and value(layout.number, rows[row.attack], PrintedColumn(column.defense, column.param))
+        cells.append(cell(row.attack, statistics(50.0 if number is None else number, seeds=seeds)))
     return cells
 
 
-def trigger_cells(table: Layout) -> list[dict[str, Any]]:
+def accuracy_layout(table: ComparedTable) -> AccuracyLayout:
+    assert isinstance(table.layout, AccuracyLayout)
+    return table.layout
+
+
+def trigger_cells(table: ComparedTable) -> list[TriggerStudy]:
     """The cells of Table XI, one per slot and column."""
     cells = []
-    columns = [(slot["protocol"]["dataset"], Column(**column)) for slot in table["paper"] for column in slot["columns"]]
+    columns = [
+        (slot.protocol.dataset, PrintedColumn(column.defense, column.param))
+        for slot in table.paper
+        for column in slot.columns
+        if column
+    ]
     for dataset, column in columns:
         numbers = [n for n in published().of("XI") if (n.dataset, n.column) == (dataset, column)]
-        triggers = [{"network": n.network, "seed": 0, "mean_square": float(n.value or 0) / 100} for n in numbers]
-        cells.append({"triggers": triggers})
+        triggers = [
+            MeasuredTrigger(network=n.network, seed=0, mean_square=float(n.value or 0) / 100, largest=0.0, picture="")
+            for n in numbers
+        ]
+        cells.append(TriggerStudy(paradigm=column.defense, triggers=triggers))
     return cells
 
 
 def compared(experiment: str, value: Value = printed, seeds: int = 1) -> Comparison:
-    layout = layout_of(experiment)
-    cells = {
-        table["name"]: trigger_cells(table)
-        if table["layout"]["kind"] == "trigger"
+    tables = layout_of(experiment).tables
+    cells: dict[str, Sequence[Content]] = {
+        table.name: trigger_cells(table)
+        if isinstance(table.layout, TriggerLayout)
         else accuracy_cells(table, value, seeds)
-        for table in layout["tables"]
+        for table in tables
     }
-    return compare(published(), layout["tables"], cells)
+    return compare(published(), tables, cells)
 
 
 def test_every_cell_of_the_paper_has_its_published_counterpart() -> None:
@@ -120,7 +156,7 @@ def test_a_run_that_measures_what_was_published_gets_the_same_verdicts() -> None
 
 
 def test_a_run_that_reverses_everything_reverses_the_order() -> None:
-    def reversed_value(table: str, row: str, column: Column) -> float | None:
+    def reversed_value(table: str, row: str, column: PrintedColumn) -> float | None:
         value = printed(table, row, column)
         return None if value is None else 100 - value
 
@@ -128,9 +164,9 @@ def test_a_run_that_reverses_everything_reverses_the_order() -> None:
 
 
 def columns_of(experiment: str, name: str) -> dict[str, str | None]:
-    (table,) = (table for table in layout_of(experiment)["tables"] if table["name"] == name)
-    names = [column["name"] for column in table["layout"]["columns"]]
-    found = [f"{c['defense']} {c['param']}".strip() if c else None for c in table["paper"][0]["columns"]]
+    table = table_of(experiment, name)
+    names = [column.name for column in accuracy_layout(table).columns]
+    found = [f"{c.defense} {c.param}".strip() if c else None for c in table.paper[0].columns]
     return dict(zip(names, found, strict=True))
 
 
@@ -153,8 +189,7 @@ def test_another_spelling_of_a_parameter_has_the_same_counterpart() -> None:
 
 
 def test_a_table_on_other_data_stands_beside_the_data_of_its_number() -> None:
-    (table,) = (table for table in layout_of("smoke")["tables"] if table["name"] == "table4")
-    assert table["paper"][0]["protocol"]["dataset"] == "ImageNet-subset"
+    assert table_of("smoke", "table4").paper[0].protocol.dataset == "ImageNet-subset"
 
 
 def test_a_column_that_the_paper_lacks_has_no_published_value() -> None:
@@ -164,10 +199,9 @@ def test_a_column_that_the_paper_lacks_has_no_published_value() -> None:
 
 
 def test_a_table_that_the_paper_lacks_is_left_out() -> None:
-    layout = layout_of("demo")
-    (table,) = (dict(table) for table in layout["tables"] if table["name"] == "table8")
-    table["layout"] = {**table["layout"], "number": "S1"}
-    assert not compare(published(), [table], {"table8": accuracy_cells(table, lambda *_: 1.0)}).tables
+    table = table_of("demo", "table8")
+    other = table.model_copy(update={"layout": table.layout.model_copy(update={"number": "S1"})})
+    assert not compare(published(), [other], {"table8": accuracy_cells(other, lambda *_: 1.0)}).tables
 
 
 def test_what_was_not_run_is_listed() -> None:
@@ -177,9 +211,19 @@ def test_what_was_not_run_is_listed() -> None:
 
 
 def test_protocols_are_compared_fact_by_fact() -> None:
-    facts = {"dataset": "Digits", "networks": {"a": "A"}, "eps": "8/255", "steps": 20, "epochs": 5, "images": 1000}
+    facts = Facts(
+        name="digits",
+        dataset="Digits",
+        classes=10,
+        networks={"a": "A"},
+        eps="8/255",
+        steps=20,
+        images=1000,
+        epochs=5,
+        sanity=SanityLimits(),
+    )
     assert changes(facts, facts) == []
-    assert changes(facts, {**facts, "eps": "16/255", "epochs": 60}) == [
+    assert changes(facts, facts.model_copy(update={"eps": "16/255", "epochs": 60})) == [
         "budget 8/255 instead of 16/255",
         "epochs 5 instead of 60",
     ]
@@ -193,7 +237,7 @@ def test_rank_correlation_is_kendalls() -> None:
 
 
 def finding(mean: float, margin: float, above: float = 0.0, below: float = math.inf) -> Finding:
-    term = Term("II", ("PGD",), Column("none"))
+    term = Term("II", ("PGD",), PrintedColumn("none"))
     return Finding(Inequality(term, term, above, below), Difference(mean, (mean, mean), 0.0, margin))
 
 
@@ -217,18 +261,19 @@ def test_an_inequality_is_decided_outside_its_interval(found: Finding, outcome: 
 
 def test_a_statement_fails_with_one_inequality_and_holds_with_all() -> None:
     holds, open_, fails = finding(2, 1), finding(0.5, 9), finding(-2, 1)
-    assert Verdict([holds, holds], 3).outcome is Outcome.HOLDS
-    assert Verdict([holds, open_], 0).outcome is Outcome.UNDECIDED
-    assert Verdict([holds, open_, fails], 0).outcome is Outcome.FAILS
-    assert Verdict([holds, open_, fails], 0).deciding is fails
-    assert Verdict([], 3).outcome is Outcome.NOT_RUN
+    assert ClaimVerdict([holds, holds], 3).outcome is Outcome.HOLDS
+    assert ClaimVerdict([holds, open_], 0).outcome is Outcome.UNDECIDED
+    assert ClaimVerdict([holds, open_, fails], 0).outcome is Outcome.FAILS
+    assert ClaimVerdict([holds, open_, fails], 0).deciding is fails
+    assert ClaimVerdict([], 3).outcome is Outcome.NOT_RUN
 
 
 def test_cells_of_two_protocols_have_no_difference() -> None:
-    layout = layout_of("demo")
-    tables = [dict(table) for table in layout["tables"] if table["name"] in ("table2", "table8")]
-    tables[1]["layout"] = {**tables[1]["layout"], "protocol": {**tables[1]["layout"]["protocol"], "name": "other"}}
-    cells = {table["name"]: accuracy_cells(table, printed) for table in tables}
+    first, second = (table_of("demo", name) for name in ("table2", "table8"))
+    layout = accuracy_layout(second)
+    moved = layout.model_copy(update={"protocol": layout.protocol.model_copy(update={"name": "other"})})
+    tables = [first, second.model_copy(update={"layout": moved})]
+    cells = {table.name: accuracy_cells(table, printed) for table in tables}
     judgements = compare(published(), tables, cells).judgements
     (adaptive,) = (j for j in judgements if j.table == "VIII" and "Attackers who know" in j.claim.sentence)
     assert adaptive.verdicts[PRINTED].outcome is Outcome.NOT_RUN

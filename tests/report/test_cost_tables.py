@@ -2,68 +2,58 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
+from tests.report.test_tables import cell, facts
 from tests.support.projects import shipped_config
 from trigger_activation.errors import UserError
 from trigger_activation.plan.config.loader import validate
-from trigger_activation.plan.config.schema import CharacteristicsTable
+from trigger_activation.plan.config.schema import Characteristic, CharacteristicsTable
+from trigger_activation.plan.contents import BatchTiming, Cell, CostStudy, TrainingTime
+from trigger_activation.plan.layouts import CharacteristicsLayout, CostLayout, ShownColumn, ShownProtocol, ShownRow
 from trigger_activation.report.tables import render
 from trigger_activation.report.tables.characteristics import verdict
 from trigger_activation.report.tables.grid import significant
-from trigger_activation.science.sanity import SanityLimits
 
-PROTOCOL = {
-    "name": "mini",
-    "dataset": "Digits",
-    "networks": {"vgg-s": "VGG (s)"},
-    "eps": "8/255",
-    "steps": 20,
-    "images": 1000,
-    "epochs": 5,
-    "sanity": SanityLimits().model_dump(),
-}
+PROTOCOL = facts(networks={"vgg-s": "VGG (s)"})
 
 
-def column(name: str, preprocessing: str | None = None) -> dict[str, Any]:
-    return {
-        "name": name,
-        "label": name.upper(),
-        "preprocessing": preprocessing,
-        "victim": name,
-        "group": "",
-        "seeds": 1,
-    }
+def column(name: str, preprocessing: str | None = None) -> ShownColumn:
+    return ShownColumn(name=name, label=name.upper(), preprocessing=preprocessing, victim=name, group="", seeds=1)
 
 
-def cost(name: str, seconds: float, milliseconds: float, helper: int = 0, batches: int = 100) -> dict[str, Any]:
-    return {
-        "column": name,
-        "network": "vgg-s",
-        "device": "Abacus",
-        "threads": 1,
-        "timings": [
-            {"batch_size": 32, "milliseconds": milliseconds, "batches": batches},
-            {"batch_size": 128, "milliseconds": 4 * milliseconds, "batches": batches},
+def cost(name: str, seconds: float, milliseconds: float, helper: int = 0, batches: int = 100) -> CostStudy:
+    return CostStudy(
+        column=name,
+        network="vgg-s",
+        device="Abacus",
+        threads=1,
+        timings=[
+            BatchTiming(batch_size=32, milliseconds=milliseconds, batches=batches),
+            BatchTiming(batch_size=128, milliseconds=4 * milliseconds, batches=batches),
         ],
-        "training": {"seconds": seconds, "clock": "cpu", "device": "Abacus"},
-        "helper_parameters": helper,
-    }
+        training=TrainingTime(seconds=seconds, clock="cpu", device="Abacus"),
+        helper_parameters=helper,
+    )
 
 
-def accuracy(mean: float) -> dict[str, Any]:
-    return {"means": {"all": {"mean": mean}}, "images": 1000}
+def accuracy(mean: float) -> Cell:
+    return cell("pgd", "none", mean)
+
+
+def judged(label: str, measure: Any, limits: list[float], verdicts: list[str]) -> Characteristic:
+    return Characteristic(label=label, measure=measure, limits=limits, verdicts=verdicts, published=["p", "q"])
 
 
 class TestCosts:
-    LAYOUT: ClassVar[dict[str, Any]] = {
-        "kind": "cost",
-        "number": "V",
-        "title": "Costs",
-        "slots": [{"protocol": PROTOCOL, "columns": [column("none"), column("slow", "slow")]}],
-    }
+    LAYOUT = CostLayout(
+        kind="cost",
+        number="V",
+        title="Costs",
+        slots=[ShownProtocol(protocol=PROTOCOL, columns=[column("none"), column("slow", "slow")])],
+    )
 
     @pytest.fixture(scope="class")
     @staticmethod
@@ -83,7 +73,7 @@ class TestCosts:
         assert "VGG (s) on Abacus, 1 thread, means of 3 to 100 batches." in rendered[".md"]
 
     def test_the_csv_is_unrounded(self, rendered: dict[str, str]) -> None:
-        assert "mini,slow,vgg-s,7200,32,34567.8,3,Abacus" in rendered[".csv"]
+        assert "mini,slow,vgg-s,7200.0,32,3,34567.8,Abacus" in rendered[".csv"]
 
 
 @pytest.mark.parametrize(
@@ -96,24 +86,22 @@ def test_significant_digits(value: float, text: str) -> None:
 class TestCharacteristics:
     def test_verdicts_follow_from_measured_cells(self) -> None:
         columns = [column("filter", "filter"), column("learn_4")]
-        layout = {
-            "kind": "characteristics",
-            "number": "VI",
-            "title": "Characteristics",
-            "columns": columns,
-            "characteristics": [
-                {"label": "Pre", "measure": "preprocessing", "limits": [], "verdicts": ["no", "yes"]},
-                {"label": "Helper", "measure": "helper", "limits": [], "verdicts": ["no", "yes"]},
-                {"label": "Speed", "measure": "test_time", "limits": [50], "verdicts": ["High", "Low"]},
-                {"label": "Training", "measure": "training_time", "limits": [3], "verdicts": ["High", "Low"]},
-                {"label": "Drop", "measure": "clean_drop", "limits": [8, 15], "verdicts": ["Low", "Medium", "High"]},
-                {"label": "TAEs", "measure": "accuracy_on_taes", "limits": [0.5, 0.8], "verdicts": ["L", "M", "H"]},
+        layout = CharacteristicsLayout(
+            kind="characteristics",
+            number="VI",
+            title="Characteristics",
+            columns=columns,
+            characteristics=[
+                judged("Pre", "preprocessing", [], ["no", "yes"]),
+                judged("Helper", "helper", [], ["no", "yes"]),
+                judged("Speed", "test_time", [50], ["High", "Low"]),
+                judged("Training", "training_time", [3], ["High", "Low"]),
+                judged("Drop", "clean_drop", [8, 15], ["Low", "Medium", "High"]),
+                judged("TAEs", "accuracy_on_taes", [0.5, 0.8], ["L", "M", "H"]),
             ],
-            "rows": [{"attack": "pgd", "label": "PGD"}, {"attack": "mifgsm", "label": "MI"}],
-            "protocol": PROTOCOL,
-        }
-        for characteristic in layout["characteristics"]:
-            characteristic["published"] = ["p", "q"]
+            rows=[ShownRow(attack="pgd", label="PGD"), ShownRow(attack="mifgsm", label="MI")],
+            protocol=PROTOCOL,
+        )
         costs = [cost("none", 10, 1), cost("filter", 10, 51, helper=7), cost("learn_4", 31, 1)]
         clean = [accuracy(80), accuracy(64), accuracy(72)]
         attacked = [accuracy(30), accuracy(70), accuracy(49), accuracy(60)]  # PGD: filter, learn_4; then MI
@@ -157,7 +145,7 @@ class TestCharacteristics:
                     "training_time": hours / undefended["hours"],
                     "test_time": ms / undefended["ms"],
                 }
-                if verdict(characteristic.model_dump(), numbers) != printed:
+                if verdict(characteristic, numbers) != printed:
                     differing.add((name, characteristic.measure))
         assert differing == {("JPEG", "accuracy_on_taes"), ("NRP", "accuracy_on_taes")}
 

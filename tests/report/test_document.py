@@ -12,7 +12,7 @@ import pytest
 from tests.support.pages import make
 from trigger_activation.errors import UserError
 from trigger_activation.plan import Plan
-from trigger_activation.report.pdf import engine
+from trigger_activation.report.pdf import latex
 from trigger_activation.report.pdf.source import assemble, figure_environment
 
 
@@ -65,13 +65,13 @@ def test_what_does_not_fit_or_compile_is_refused(tmp_path: Path, body: str, comp
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     with pytest.raises(UserError, match=complaint):
-        engine.compile_pdf(document(tmp_path, body), scratch)
+        latex.compile_pdf(document(tmp_path, body), scratch)
 
 
 def test_without_latex_one_sentence_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match=r"needs pdflatex, which is not installed: install TeX Live \(on Debian"):
-        engine.compile_pdf("", tmp_path)
+        latex.compile_pdf("", tmp_path)
 
 
 def test_captions_of_figures_are_plain_text_for_latex() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,18 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
+from tests.report.test_tables import cell
 from tests.support.projects import Project, shipped_config, shipped_plan
 from trigger_activation.plan import Artifact
+from trigger_activation.plan.contents import Cell, ConceptStudy, Content, Example, NetworkTheory, TheoryStudy
+from trigger_activation.plan.layouts import MatricesLayout, TradeoffLayout
 from trigger_activation.report.figures import draw
 from trigger_activation.report.figures._labels import place
 from trigger_activation.report.figures.matrices import matrix
 from trigger_activation.report.figures.theory import chance_interval
 from trigger_activation.report.figures.tradeoff import estimate, under_strongest_attack
 from trigger_activation.run.stages.reports import save_figure
+from trigger_activation.science.evaluation.results import FirstOrder, PairMean
 from trigger_activation.store.pictures import encode_png
 
 NEW = ("figure1", "theory", "matrices", "tradeoff")
@@ -38,55 +42,58 @@ def planned(experiment: str, name: str) -> Artifact:
     return shipped_plan()[shipped_plan().targets[experiment][name]]
 
 
-def accuracy_cell(artifact: Artifact, generator: np.random.Generator) -> dict[str, Any]:
-    given = artifact.parameters
+def accuracy_cell(artifact: Artifact, generator: np.random.Generator) -> Cell:
+    given = artifact.settings
     networks, seeds = given["networks"], given["seeds"]
     clean = given["attack"] == "clean"
     shape = (len(seeds), len(networks), 1 if clean else len(networks))
     correct = generator.integers(60 if clean else 5, 95, shape)
     per_seed = correct.mean(axis=(1, 2))
-    mean = {
-        "mean": float(per_seed.mean()),
-        "per_seed": per_seed.tolist(),
-        "standard_deviation": float(per_seed.std(ddof=1)) if len(seeds) > 1 else None,
-        "bootstrap": (per_seed.mean() + generator.normal(size=50)).tolist(),
-    }
-    return {
+    mean = PairMean(
+        mean=float(per_seed.mean()),
+        per_seed=per_seed.tolist(),
+        standard_deviation=float(per_seed.std(ddof=1)) if len(seeds) > 1 else None,
+        bootstrap=(per_seed.mean() + generator.normal(size=50)).tolist(),
+    )
+    return Cell(
+        surrogate_paradigm=given["surrogates"],
         **{key: given[key] for key in ("attack", "column", "seeds")},
-        "victims": networks,
-        "surrogates": [] if clean else networks,
-        "images": 100,
-        "correct": correct.tolist(),
-        "means": {"all": mean, "off_diagonal": mean},
-    }
+        victims=networks,
+        surrogates=[] if clean else networks,
+        images=100,
+        correct=correct.tolist(),
+        means={"all": mean, "off_diagonal": mean},
+    )
 
 
-def theory_cell(artifact: Artifact, generator: np.random.Generator) -> dict[str, Any]:
-    given = artifact.parameters
+def theory_cell(artifact: Artifact, generator: np.random.Generator) -> TheoryStudy:
+    given = artifact.settings
     eps_t = int(given["paradigm"].removeprefix("fixed_")) / 255
     quantities = ("inner_product", "hoelder_bound", "loss_without_trigger", "loss_with_trigger", "linearity_gap")
 
-    def split() -> dict[str, float]:
-        return {"sign_agreement": generator.uniform(0.4, 0.9), **{q: generator.uniform(0.1, 2.4) for q in quantities}}
+    def split() -> FirstOrder:
+        agreement = generator.uniform(0.4, 0.9)
+        return FirstOrder(sign_agreement=agreement, **{q: generator.uniform(0.1, 2.4) for q in quantities})
 
     networks = [
-        {
-            "network": network,
-            "trigger_eps": eps_t,
-            "entries": 768,
-            "train": split(),
-            "test": split(),
-            "transferred_loss": {surrogate: generator.uniform(0.2, 3) for surrogate in given["networks"]},
-            "worst_case_loss": generator.uniform(0.2, 3),
-            "loss_bound": 8 / 255 / eps_t * math.log(given["classes"]),
-        }
+        NetworkTheory(
+            network=network,
+            trigger_eps=eps_t,
+            entries=768,
+            train=split(),
+            test=split(),
+            transferred_loss={surrogate: generator.uniform(0.2, 3) for surrogate in given["networks"]},
+            worst_case_loss=generator.uniform(0.2, 3),
+            loss_bound=8 / 255 / eps_t * math.log(given["classes"]),
+        )
         for network in given["networks"]
     ]
-    return {**{key: given[key] for key in ("paradigm", "attack", "eps", "classes", "images")}, "networks": networks}
+    keys = ("paradigm", "attack", "eps", "classes", "images")
+    return TheoryStudy(**{key: given[key] for key in keys}, networks=networks)
 
 
-def concept_cell(artifact: Artifact, generator: np.random.Generator) -> dict[str, Any]:
-    given = artifact.parameters
+def concept_cell(artifact: Artifact, generator: np.random.Generator) -> ConceptStudy:
+    given = artifact.settings
 
     def png() -> str:
         return encode_png(generator.integers(0, 256, (16, 16, 3), dtype=np.uint8))
@@ -96,29 +103,33 @@ def concept_cell(artifact: Artifact, generator: np.random.Generator) -> dict[str
 
     unchanged, triggered = ("clean", "adversarial"), ("clean_triggered", "adversarial_triggered")
     examples = [
-        {
-            "position": position,
-            "label": label,
-            "pictures": {name: png() for name in ("perturbation", *unchanged, *triggered)},
-            "probabilities": {
+        Example(
+            position=position,
+            label=label,
+            pictures={name: png() for name in ("perturbation", *unchanged, *triggered)},
+            probabilities={
                 **{name: {"undefended": answer(), "with_trigger": answer()} for name in unchanged},
                 **{name: {"with_trigger": answer()} for name in triggered},
             },
-        }
+        )
         for position, label in ((3, 9), (11, 0), (12, 4))
     ]
     keys = ("paradigm", "network", "surrogate", "attack", "images")
-    return {**{key: given[key] for key in keys}, "fooled": 17, "trigger": png(), "examples": examples}
+    return ConceptStudy(**{key: given[key] for key in keys}, fooled=17, trigger=png(), examples=examples)
 
 
-MAKERS = {"cell": accuracy_cell, "theory": theory_cell, "concept": concept_cell}
+MAKERS: Mapping[str, Callable[[Artifact, np.random.Generator], Content]] = {
+    "cell": accuracy_cell,
+    "theory": theory_cell,
+    "concept": concept_cell,
+}
 
 
 @cache
-def cells(experiment: str, name: str) -> list[dict[str, Any]]:
+def cells(experiment: str, name: str) -> list[Any]:
     generator = np.random.default_rng(0)
     parents = [shipped_plan()[path] for path in planned(experiment, name).input_paths]
-    return [MAKERS[parent.kind](parent, generator) for parent in parents]
+    return [MAKERS[parent.kind.name](parent, generator) for parent in parents]
 
 
 def drawn(experiment: str, name: str) -> tuple[Figure, str]:
@@ -183,9 +194,9 @@ def test_figures_fit_a_page(experiment: str, name: str) -> None:
 def test_captions_say_what_was_used(experiment: str, name: str) -> None:
     layout = planned(experiment, name).parameters
     _, caption = rendered(experiment, name)
-    protocol = layout.get("protocol") or layout["table"]["protocol"]
-    assert caption.startswith(f"**Figure {layout['number']}.** {layout['title']}")
-    for fact in (protocol["dataset"], *protocol["networks"].values()):
+    protocol = layout.table.protocol if isinstance(layout, MatricesLayout | TradeoffLayout) else layout.protocol
+    assert caption.startswith(f"**Figure {layout.number}.** {layout.title}")
+    for fact in (protocol.dataset, *protocol.networks.values()):
         assert fact in caption
     assert caption.endswith("\n")
 
@@ -202,7 +213,7 @@ def overlapping(boxes: list[Bbox]) -> int:
 @pytest.mark.parametrize("experiment", ["demo", "paper"])
 def test_labels_of_defenses_do_not_overlap(experiment: str) -> None:
     figure, _ = rendered(experiment, "tradeoff")
-    labels = {column["label"] for column in planned(experiment, "tradeoff").parameters["table"]["columns"]}
+    labels = {column.label for column in planned(experiment, "tradeoff").parameters.table.columns}
     for axes in figure.axes:
         assert {text.get_text() for text in axes.texts} == labels
         assert overlapping([box_of(text) for text in axes.texts]) == 0
@@ -226,14 +237,14 @@ def test_labels_find_room_in_a_crowd(seed: int) -> None:
 
 class TestMatrices:
     def test_rows_are_surrogates_and_columns_victims(self) -> None:
-        cell = {"images": 200, "correct": [[[20, 40, 60], [80, 100, 120]], [[40, 60, 80], [100, 120, 140]]]}
-        assert matrix(cell).tolist() == [[15, 45], [25, 55], [35, 65]]
+        correct = [[[20, 40, 60], [80, 100, 120]], [[40, 60, 80], [100, 120, 140]]]
+        assert matrix(cell("pgd", "none", 50.0, images=200, correct=correct)).tolist() == [[15, 45], [25, 55], [35, 65]]
 
     @pytest.mark.parametrize("experiment", ["demo", "paper"])
     def test_every_cell_of_the_table_is_there(self, experiment: str) -> None:
         figure, _ = rendered(experiment, "matrices")
         meshes = [mesh for mesh in figure.axes[0].collections if isinstance(mesh, QuadMesh)]
-        expected = [matrix(cell) for cell in cells(experiment, "matrices")]
+        expected = [matrix(each) for each in cells(experiment, "matrices")]
         assert [mesh.get_array().tolist() for mesh in meshes] == [entries.tolist() for entries in expected]
         assert {mesh.get_clim() for mesh in meshes} == {(0, 100)}
 
@@ -251,15 +262,20 @@ class TestMatrices:
         shown = planned("paper", table)
         generator = np.random.default_rng(0)
         found = [accuracy_cell(shipped_plan()[path], generator) for path in shown.input_paths]
-        figure, _ = draw({**planned("paper", "matrices").parameters, "table": shown.parameters}, found)
+        figure, _ = draw(planned("paper", "matrices").parameters.model_copy(update={"table": shown.parameters}), found)
         save_figure(figure, tmp_path / "figure.pdf")
         assert figure.get_size_inches().max() <= 9
 
 
+def pair_mean(mean: float, per_seed: list[float], bootstrap: list[float]) -> PairMean:
+    deviation = float(np.std(per_seed, ddof=1)) if len(per_seed) > 1 else None
+    return PairMean(mean=mean, per_seed=per_seed, standard_deviation=deviation, bootstrap=bootstrap)
+
+
 class TestTradeoff:
     def test_the_mean_over_attacks_pairs_seeds_and_images(self) -> None:
-        first = {"mean": 50.0, "per_seed": [40.0, 60.0], "bootstrap": [48.0, 50.0, 52.0]}
-        second = {"mean": 30.0, "per_seed": [36.0, 24.0], "bootstrap": [32.0, 30.0, 28.0]}
+        first = pair_mean(50.0, [40.0, 60.0], [48.0, 50.0, 52.0])
+        second = pair_mean(30.0, [36.0, 24.0], [32.0, 30.0, 28.0])
         both = estimate([first, second])
         assert both.mean == 40
         assert both.deviation == pytest.approx(np.std([38, 42], ddof=1))
@@ -267,12 +283,12 @@ class TestTradeoff:
         assert under_strongest_attack([first, second]) == estimate([second])
 
     def test_one_seed_has_no_spread(self) -> None:
-        alone = estimate([{"mean": 50.0, "per_seed": [50.0], "bootstrap": [49.0, 51.0]}])
+        alone = estimate([pair_mean(50.0, [50.0], [49.0, 51.0])])
         assert alone.seeds == (50, 50)
 
     def test_families_are_told_apart(self) -> None:
         layout = planned("paper", "tradeoff").parameters
-        families = dict(zip((c["name"] for c in layout["table"]["columns"]), layout["families"], strict=True))
+        families = dict(zip((column.name for column in layout.table.columns), layout.families, strict=True))
         assert families["none"] == "Undefended"
         assert families["nrp"] == families["jpeg_q50"] == "Preprocessing"
         assert families["tdat"] == families["at"] == "Adversarial training"
@@ -289,7 +305,7 @@ class TestTradeoff:
 
 class TestTheory:
     def test_it_shows_the_fixed_triggers_of_the_table(self) -> None:
-        measured = [shipped_plan()[path].parameters["paradigm"] for path in planned("paper", "theory").input_paths]
+        measured = [shipped_plan()[path].settings["paradigm"] for path in planned("paper", "theory").input_paths]
         assert measured == [f"fixed_{eps}" for eps in (1, 2, 4, 8, 16, 32, 64)]
 
     def test_predictions_are_rendered(self) -> None:
@@ -309,8 +325,8 @@ class TestTheory:
         _, caption = rendered("paper", "theory")
         rows = [line for line in caption.splitlines() if line.startswith("| ")][2:]
         assert len(rows) == 7 * 5
-        cell = cells("paper", "theory")[0]["networks"][0]
-        train, test = cell["train"]["sign_agreement"], cell["test"]["sign_agreement"]
+        network = cells("paper", "theory")[0].networks[0]
+        train, test = network.train.sign_agreement, network.test.sign_agreement
         assert rows[0].startswith(f"| 1/255 | ResNet-18 | {train:.3f} / {test:.3f} |")
 
     def test_caveats_are_printed(self) -> None:
@@ -337,9 +353,9 @@ class TestConcept:
 
     def test_a_right_answer_is_marked(self) -> None:
         figure, _ = rendered("demo", "figure1")
-        (example, *_) = cells("demo", "figure1")[0]["examples"]
-        answer = example["probabilities"]["clean"]["undefended"]
-        right = int(np.argmax(answer)) == example["label"]
+        (example, *_) = cells("demo", "figure1")[0].examples
+        answer = example.probabilities["clean"]["undefended"]
+        right = int(np.argmax(answer)) == example.label
         first = next(text.get_text() for axes in figure.axes for text in axes.texts)
         assert first.startswith("✓" if right else "✗")
         assert first.endswith(f"{100 * max(answer):.0f} %")
@@ -348,6 +364,6 @@ class TestConcept:
         for experiment in ("smoke", "demo", "paper"):
             (path,) = planned(experiment, "figure1").input_paths
             study = shipped_plan()[path]
-            assert study.parameters["surrogate"] != study.parameters["network"]
-            assert f"/{study.parameters['surrogate']}__standard/" in study.inputs["adversarial"][0]
-            assert f"/{study.parameters['network']}__standard/" in study.inputs["undefended"][0]
+            assert study.settings["surrogate"] != study.settings["network"]
+            assert f"/{study.settings['surrogate']}__standard/" in study.inputs["adversarial"][0]
+            assert f"/{study.settings['network']}__standard/" in study.inputs["undefended"][0]

@@ -17,10 +17,13 @@ import pytest
 from tests.support.pages import TITLE, make
 from tests.support.projects import ROOT
 from trigger_activation.plan import Plan
+from trigger_activation.plan.contents import Cell, CodeState, Content, KindTotal, RunTotals
 from trigger_activation.report import page
 from trigger_activation.report.page.build import flattened
 from trigger_activation.report.page.details import sheets
-from trigger_activation.store.records import read_content, read_record
+from trigger_activation.science.evaluation.results import PairMean
+from trigger_activation.science.sanity import SanityLimits
+from trigger_activation.store.documents import read_document
 
 LABELS = {"vgg-s": "VGG", "resnet18-xs": "ResNet"}
 VOID = {"meta", "link", "img", "col", "br"}
@@ -208,7 +211,7 @@ class TestNumbers:
         for cell in data["cells"][::11]:
             told = [dict(cell["own"]), *(dict(data["settings"][position][1]) for position in cell["behind"])]
             for artifact in plan.upstream([cell["path"]]):
-                resolved = flattened({**artifact.parameters, "versions": artifact.versions})
+                resolved = flattened({**artifact.settings, "versions": artifact.versions})
                 lines = {key: value for key, value in resolved if key != "seed" and not key.startswith("network.")}
                 assert any(lines.items() <= parameters.items() for parameters in told), artifact.path
 
@@ -226,38 +229,46 @@ def _table(element: Element) -> str | None:
     return parent.attributes["id"] if parent else None
 
 
-CONTENT = {
-    "attack": "pgd",
-    "victims": ["vgg-s", "resnet18-xs"],
-    "surrogates": ["vgg-s", "resnet18-xs"],
-    "seeds": [0, 1],
-    "images": 200,
-    "correct": [[[20, 40], [60, 80]], [[40, 80], [120, 160]]],
-    "means": {
-        "all": {"mean": 37.5, "per_seed": [25, 50], "standard_deviation": 17.678, "bootstrap": [30, 37.5, 45]},
-        "off_diagonal": {"mean": 37.5, "per_seed": [25, 50], "standard_deviation": 17.678, "bootstrap": [31, 37.5, 45]},
-    },
-}
+MEAN = PairMean(mean=37.5, per_seed=[25, 50], standard_deviation=17.678, bootstrap=[30, 37.5, 45])
+CELL = Cell(
+    surrogate_paradigm="standard",
+    attack="pgd",
+    column="none",
+    victims=["vgg-s", "resnet18-xs"],
+    surrogates=["vgg-s", "resnet18-xs"],
+    seeds=[0, 1],
+    images=200,
+    correct=[[[20, 40], [60, 80]], [[40, 80], [120, 160]]],
+    means={"all": MEAN, "off_diagonal": MEAN.model_copy(update={"bootstrap": [31, 37.5, 45]})},
+)
+
+
+class Novelty(Content):
+    """A study of a kind that the page knows nothing of."""
+
+    robust_accuracy: float
+    networks: dict[str, int]
+    network: str
 
 
 class TestDetails:
     def test_the_matrix_is_the_mean_over_seeds(self) -> None:
-        _, matrix, first, second = sheets("cell", CONTENT, LABELS, {})
+        _, matrix, first, second = sheets(CELL, LABELS, None)
         assert matrix.columns == ["VGG", "ResNet"]
         assert matrix.rows == [("VGG", [{"same": "15.00"}, "30.00"]), ("ResNet", ["45.00", {"same": "60.00"}])]
         assert first.rows[1] == ("ResNet", ["30.00", {"same": "40.00"}])
         assert second.rows[0] == ("VGG", [{"same": "20.00"}, "40.00"])
 
     def test_what_was_observed_stands_beside_its_limit(self) -> None:
-        content = {**CONTENT, "evidence": {"white_box": [14.25, 3.0], "budget": [100.0]}}
-        checks = sheets("cell", content, LABELS, {"white_box": 10.0, "budget": 100.0})[-1]
+        observed = CELL.model_copy(update={"evidence": {"white_box": [14.25, 3.0], "budget": [100.0]}})
+        checks = sheets(observed, LABELS, SanityLimits(white_box=10.0, budget=100.0))[-1]
         assert checks.rows == [
             ("white box", ["14.25", "10", "failed"]),
             ("budget", ["100.00", "100", "passed"]),
         ]
 
     def test_both_means_stand_side_by_side_with_their_uncertainty(self) -> None:
-        means = sheets("cell", CONTENT, LABELS, {})[0]
+        means = sheets(CELL, LABELS, None)[0]
         assert means.columns == ["All pairs", "Off diagonal"]
         assert means.rows == [
             ("Mean", ["37.50", "37.50"]),
@@ -268,20 +279,20 @@ class TestDetails:
         ]
 
     def test_one_seed_has_one_matrix_and_no_deviation(self) -> None:
-        means = {"all": {**CONTENT["means"]["all"], "per_seed": [25], "standard_deviation": None}}  # type: ignore[index]
-        content = {**CONTENT, "seeds": [0], "correct": CONTENT["correct"][:1], "means": means}  # type: ignore[index]
-        printed, matrix = sheets("cell", content, LABELS, {})
+        means = {"all": MEAN.model_copy(update={"per_seed": [25], "standard_deviation": None})}
+        cell = CELL.model_copy(update={"seeds": [0], "correct": CELL.correct[:1], "means": means})
+        printed, matrix = sheets(cell, LABELS, None)
         assert [label for label, _ in printed.rows] == ["Mean", "95 % over images"]
         assert matrix.caption == "Seed 0"
 
     def test_clean_cells_have_one_column(self) -> None:
-        clean = {**CONTENT, "surrogates": [], "correct": [[[100], [150]], [[110], [170]]]}
-        matrix = sheets("cell", clean, LABELS, {})[1]
+        clean = CELL.model_copy(update={"surrogates": [], "correct": [[[100], [150]], [[110], [170]]]})
+        matrix = sheets(clean, LABELS, None)[1]
         assert (matrix.columns, matrix.rows) == (["Clean images"], [("VGG", ["52.50"]), ("ResNet", ["80.00"])])
 
     def test_a_measurement_of_an_unknown_kind_shows_its_values(self) -> None:
-        (sheet,) = sheets("other", {"robust_accuracy": 1.5, "networks": {"a": 1}, "network": "vgg-s"}, LABELS, {})
-        assert sheet.rows == [("robust accuracy", ["1.5"]), ("network", ["VGG"])]
+        (sheet,) = sheets(Novelty(robust_accuracy=1.5, networks={"a": 1}, network="vgg-s"), LABELS, None)
+        assert sheet.rows == [("network", ["VGG"]), ("robust accuracy", ["1.5"])]
 
     def test_parameters_become_lines(self) -> None:
         nested = {"attack": {"eps": "8/255", "random_start": True}, "networks": ["a", "b"], "images": None}
@@ -299,7 +310,7 @@ def built(results_page: tuple[Plan, Path], monkeypatch: pytest.MonkeyPatch) -> A
     plan, path = results_page
     monkeypatch.chdir(path.parents[2])
     artifact = plan[plan.targets["gallery"]["page"]]
-    cells = {p: page.Cell(record, read_content(p)) for p in artifact.inputs["cells"] if (record := read_record(p))}
+    cells = {path: found for path in artifact.inputs["cells"] if (found := read_document(path))}
 
     def build(**changes: Any) -> page.Page:
         return page.build(artifact.parameters, cells, **changes)
@@ -307,16 +318,16 @@ def built(results_page: tuple[Plan, Path], monkeypatch: pytest.MonkeyPatch) -> A
     return build
 
 
-RUN = {
-    "kinds": [
-        {"kind": "checkpoint", "artifacts": 4, "seconds": 3700.0, "cpu_seconds": 65.0, "peak_memory_mib": 1234.6},
-        {"kind": "novelty", "artifacts": 2, "seconds": 20.0, "cpu_seconds": 5.0, "peak_memory_mib": 99.0},
+RUN = RunTotals(
+    kinds=[
+        KindTotal(kind="checkpoint", artifacts=4, seconds=3700.0, cpu_seconds=65.0, peak_memory_mib=1234.6),
+        KindTotal(kind="novelty", artifacts=2, seconds=20.0, cpu_seconds=5.0, peak_memory_mib=99.0),
     ],
-    "devices": ["Abacus", "Slide rule"],
-    "machines": 2,
-    "commits": [{"commit": "0123456789abcdef", "dirty": True}],
-    "packages": {"torch": ["2.0"]},
-}
+    devices=["Abacus", "Slide rule"],
+    machines=2,
+    commits=[CodeState(commit="0123456789abcdef", dirty=True)],
+    packages={"torch": ["2.0"]},
+)
 
 
 class TestStory:

@@ -45,10 +45,10 @@ def test_the_larger_experiment_is_told_as_its_cells_have_it(
 
 def test_the_counts_are_those_of_the_plan() -> None:
     plan: Plan = shipped_plan()
-    kinds = [artifact.kind for artifact in plan.of_experiment("demo")]
+    kinds = [artifact.kind.name for artifact in plan.of_experiment("demo")]
     assert f"trains {kinds.count('checkpoint')} small networks" in README
     published = [path for name, path in plan.targets["paper"].items() if re.fullmatch(r"table\d+", name)]
-    kinds = [artifact.kind for artifact in plan.upstream(published)]
+    kinds = [artifact.kind.name for artifact in plan.upstream(published)]
     for kind, name in {"checkpoint": "checkpoints", "tae": "sets of adversarial examples", "cell": "cells"}.items():
         assert f"{kinds.count(kind)} {name}" in README
 

@@ -3,38 +3,42 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import pandas as pd
 import pytest
 
+from tests.report.test_tables import cell
 from tests.support.projects import Project, shipped_plan
 from trigger_activation.plan import Plan
+from trigger_activation.plan.contents import Content, WhiteBoxStudy
 from trigger_activation.report.tables import render
+from trigger_activation.science.evaluation.results import PairMean
 
 MEASURED = {"clean": 80.0, "pgd": 12.0, "autoattack": 3.5}
 TRANSFER = {"all": 60.0, "off_diagonal": 65.25, "same_architecture": 50.0}
 ONE_SEED = ("noise_64", "rat", "tdat")
 
 
-def estimate(value: float, deviation: float | None = None) -> dict[str, Any]:
+def estimate(value: float, deviation: float | None = None) -> PairMean:
     bootstrap = [value - 2, value, value + 2]
-    return {"mean": value, "standard_deviation": deviation, "per_seed": [value], "bootstrap": bootstrap}
+    return PairMean(mean=value, standard_deviation=deviation, per_seed=[value], bootstrap=bootstrap)
 
 
-def made_up(path: str) -> dict[str, Any]:
+def made_up(path: str) -> Content:
     """Content of a cell or of a measurement; the victims are told apart by whole points."""
     victims = ["none", "standard", "noise_64", "at", "rat", "tdat", "fixed_64", "learn_32", "learn_4"]
-    offset = victims.index(path.rpartition("/")[2].removesuffix(".json"))
+    victim = path.rpartition("/")[2].removesuffix(".json")
+    offset = max(victims.index(victim) - 1, 0)
     if "/measured/" in path:
-        means = {name: estimate(value + max(offset - 1, 0)) for name, value in MEASURED.items()}
-        return {"means": means, "seeds": [0], "images": 75}
-    means = {name: estimate(value + max(offset - 1, 0), 1.5) for name, value in TRANSFER.items()}
+        means = {name: estimate(value + offset) for name, value in MEASURED.items()}
+        return WhiteBoxStudy(path=path, paradigm=victim, victims=[], seeds=[0], images=75, correct={}, means=means)
+    means = {name: estimate(value + offset, 1.5) for name, value in TRANSFER.items()}
     if "/clean/clean/" in path:
         means = {"all": means["all"]}
-    if victims[offset] in ONE_SEED:
+    if victim in ONE_SEED:
         means.pop("same_architecture", None)
-    return {"means": means, "seeds": [0, 1, 2], "images": 2000}
+    attack = path.split("/")[-2]
+    return cell(attack, victim, means["all"].mean, path=path, means=means, seeds=[0, 1, 2], images=2000)
 
 
 def rendered(plan: Plan, experiment: str = "demo") -> dict[str, str]:
@@ -139,5 +143,5 @@ def test_a_table_without_white_box_rows_needs_and_mentions_none(small: Project) 
     with small.edited("protocols/mini.yaml") as protocol:
         del protocol["white_box"]
     plan = small.plan()
-    assert not any(artifact.kind == "whitebox" for artifact in plan.artifacts.values())
+    assert not any(artifact.kind.name == "whitebox" for artifact in plan.artifacts.values())
     assert "White-box" not in rendered(plan, "small")[".md"]

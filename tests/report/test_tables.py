@@ -13,37 +13,55 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from trigger_activation.plan.contents import Cell, Content, FlipStudy, MeasuredTrigger, TriggerStudy
+from trigger_activation.plan.layouts import (
+    AccuracyLayout,
+    AnyFigureLayout,
+    Change,
+    Facts,
+    FlipLayout,
+    ShownColumn,
+    ShownProtocol,
+    TriggerLayout,
+    TriggersLayout,
+)
 from trigger_activation.report.figures import draw
 from trigger_activation.report.tables import render
 from trigger_activation.report.tables.accuracy import interval
 from trigger_activation.report.tables.grid import escape_latex, escape_markdown
 from trigger_activation.report.tables.marks import marked
+from trigger_activation.science.evaluation.results import FlipPoint, PairMean
 from trigger_activation.science.sanity import SanityLimits
 
 SPECIALS = r"_&%#${}~^\<>"
 TRICKY = r"a_b & 5% #1 $x$ {y} ~ ^ \z <script>"
 
-PROTOCOL: dict[str, Any] = {
-    "name": "mini",
-    "dataset": "Digits",
-    "classes": 10,
-    "networks": {"vgg-s": "VGG", "resnet18-xs": "ResNet"},
-    "eps": "8/255",
-    "steps": 20,
-    "images": 1000,
-    "epochs": 5,
-    "sanity": SanityLimits().model_dump(),
-}
+
+def facts(**changes: Any) -> Facts:
+    known = {
+        "name": "mini",
+        "dataset": "Digits",
+        "classes": 10,
+        "networks": {"vgg-s": "VGG", "resnet18-xs": "ResNet"},
+        "eps": "8/255",
+        "steps": 20,
+        "images": 1000,
+        "epochs": 5,
+        "sanity": SanityLimits(),
+    }
+    return Facts(**{**known, **changes})
 
 
-def column(name: str, label: str = "", group: str = "", seeds: int = 1) -> dict[str, Any]:
+def column(name: str, label: str = "", group: str = "", seeds: int = 1) -> ShownColumn:
     victim = "standard" if name == "none" else name
-    label = label or name
-    return {"name": name, "victim": victim, "preprocessing": None, "label": label, "group": group, "seeds": seeds}
+    return ShownColumn(name=name, victim=victim, preprocessing=None, label=label or name, group=group, seeds=seeds)
 
 
-def accuracy_layout(rows: list[str], columns: list[dict[str, Any]], **changes: object) -> dict[str, Any]:
-    layout = {
+def accuracy_layout(
+    rows: list[str], columns: list[ShownColumn], labels: list[str] | None = None, **changes: Any
+) -> AccuracyLayout:
+    labels = labels or ["Clean" if row == "clean" else row.upper() for row in rows]
+    layout: dict[str, Any] = {
         "kind": "accuracy",
         "number": "I",
         "title": "Accuracy",
@@ -51,34 +69,45 @@ def accuracy_layout(rows: list[str], columns: list[dict[str, Any]], **changes: o
         "pairs": "all",
         "surrogates": "standard",
         "mean_row": False,
-        "rows": [{"attack": row, "label": "Clean" if row == "clean" else row.upper()} for row in rows],
+        "rows": [{"attack": row, "label": label} for row, label in zip(rows, labels, strict=True)],
         "columns": columns,
-        "protocol": PROTOCOL,
+        "protocol": facts(),
         "changes": [],
         "substitutes": {},
     }
-    return {**layout, **changes}
+    return AccuracyLayout(**{**layout, **changes})
 
 
-def mean_of(value: float, deviation: float | None = None) -> dict[str, Any]:
-    return {
-        "mean": value,
-        "per_seed": [value],
-        "standard_deviation": deviation,
-        "bootstrap": [value - 1, value, value + 1],
-    }
+def mean_of(value: float, deviation: float | None = None) -> PairMean:
+    return PairMean(mean=value, per_seed=[value], standard_deviation=deviation, bootstrap=[value - 1, value, value + 1])
 
 
 def cell(
-    attack: str, column: str, value: float, off_diagonal: float | None = None, deviation: float | None = None
-) -> dict[str, Any]:
+    attack: str,
+    column: str,
+    value: float,
+    off_diagonal: float | None = None,
+    deviation: float | None = None,
+    **changes: Any,
+) -> Cell:
     means = {"all": mean_of(value, deviation)}
     if off_diagonal is not None:
         means["off_diagonal"] = mean_of(off_diagonal)
-    return {"attack": attack, "column": column, "images": 1000, "seeds": [0], "means": means}
+    known: dict[str, Any] = {
+        "surrogate_paradigm": "standard",
+        "attack": attack,
+        "column": column,
+        "victims": ["vgg-s", "resnet18-xs"],
+        "surrogates": ["vgg-s", "resnet18-xs"],
+        "seeds": [0],
+        "images": 1000,
+        "correct": [],
+        "means": means,
+    }
+    return Cell(**{**known, **changes})
 
 
-def table(values: dict[str, list[float]], **changes: object) -> dict[str, str]:
+def table(values: dict[str, list[float]], **changes: Any) -> dict[str, str]:
     """The renderings of a table: row -> values, columns ``none``, ``at``, ``fixed_64`` ..."""
     names = ["none", "at", "fixed_64", "learn_4"][: len(next(iter(values.values())))]
     layout = accuracy_layout(list(values), [column(name) for name in names], **changes)
@@ -150,10 +179,16 @@ def test_marks(values: list[float], marks: list[str]) -> None:
     assert marked([mean_of(value) for value in values]) == marks
 
 
-def noisy(mean: float, width: float, seed: int) -> dict[str, Any]:
+def noisy(mean: float, width: float, seed: int) -> PairMean:
     """A cell whose images, drawn again, move it by ``width`` (one standard deviation), apart from all other cells."""
     draws = np.random.default_rng(seed).normal(mean, width, 2000)
-    return {"mean": mean, "per_seed": [mean], "standard_deviation": None, "bootstrap": draws.tolist()}
+    return PairMean(mean=mean, per_seed=[mean], standard_deviation=None, bootstrap=draws.tolist())
+
+
+def over_seeds(*per_seed: float) -> PairMean:
+    """A cell without any noise from its images."""
+    mean, deviation = float(np.mean(per_seed)), float(np.std(per_seed, ddof=1))
+    return PairMean(mean=mean, per_seed=list(per_seed), standard_deviation=deviation, bootstrap=[mean] * 3)
 
 
 def test_what_images_cannot_tell_from_the_best_is_marked_too() -> None:
@@ -162,10 +197,9 @@ def test_what_images_cannot_tell_from_the_best_is_marked_too() -> None:
 
 
 def test_what_seeds_cannot_tell_from_the_best_is_marked_too() -> None:
-    steady = {"mean": 70.0, "per_seed": [69.9, 70.0, 70.1], "standard_deviation": 0.1, "bootstrap": [70.0] * 3}
-    moody = {"mean": 60.0, "per_seed": [50.0, 60.0, 70.0], "standard_deviation": 10.0, "bootstrap": [60.0] * 3}
-    assert marked([steady, moody, mean_of(50)]) == ["best", "best", "second"]
-    assert marked([steady, {**moody, "per_seed": [59.0, 60.0, 61.0], "standard_deviation": 1.0}]) == ["best", "second"]
+    steady = over_seeds(69.9, 70.0, 70.1)
+    assert marked([steady, over_seeds(50.0, 60.0, 70.0), mean_of(50)]) == ["best", "best", "second"]
+    assert marked([steady, over_seeds(59.0, 60.0, 61.0)]) == ["best", "second"]
 
 
 def test_noise_that_columns_share_does_not_make_them_equal() -> None:
@@ -255,8 +289,8 @@ def test_one_seed_prints_no_deviation() -> None:
 
 
 def test_the_caption_says_what_the_protocol_changes() -> None:
-    fewer = {"label": "L2T", "parameter": "paths", "declared": 3, "value": 1}
-    other = {"label": "AT", "parameter": "step_size", "declared": None, "value": "4/255"}
+    fewer = Change(label="L2T", parameter="paths", declared=3, value=1)
+    other = Change(label="AT", parameter="step_size", declared=None, value="4/255")
     caption = table({"pgd": [50]}, changes=[fewer, other])[".md"].splitlines()[0]
     assert "This protocol runs L2T with paths 1 instead of 3 and AT with step size 4/255." in caption
     assert "This protocol" not in table({"pgd": [50]})[".md"]
@@ -270,7 +304,7 @@ def test_the_caption_states_the_threat_model() -> None:
 
 def test_adjacent_columns_of_a_group_share_a_heading() -> None:
     columns = [column("none"), column("fixed_8", group="Ours"), column("fixed_64", group="Ours")]
-    cells = [cell("pgd", c["name"], 1.0) for c in columns]
+    cells = [cell("pgd", c.name, 1.0) for c in columns]
     text = render(accuracy_layout(["pgd"], columns), cells)[".tex"]
     assert r"& \multicolumn{2}{c}{Ours}" in text
     assert r"\cmidrule(lr){3-4}" in text
@@ -301,10 +335,9 @@ def test_ordinary_text_is_left_alone_in_latex() -> None:
 def labelled(text: str) -> dict[str, str]:
     """A table that has a text wherever config allows one."""
     columns = [column("none", label=text, group=text), column("at", label="plain", group=text)]
-    layout = accuracy_layout(["pgd"], columns, title=text)
-    layout["rows"][0]["label"] = text
-    layout["protocol"] = {**PROTOCOL, "dataset": text, "networks": {"vgg-s": text}}
-    return render(layout, [cell("pgd", c["name"], 1.0) for c in columns])
+    protocol = facts(dataset=text, networks={"vgg-s": text})
+    layout = accuracy_layout(["pgd"], columns, labels=[text], title=text, protocol=protocol)
+    return render(layout, [cell("pgd", c.name, 1.0) for c in columns])
 
 
 def test_labels_are_escaped_everywhere_in_latex() -> None:
@@ -397,21 +430,21 @@ def picture(side: int = 4) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def trigger_cell(paradigm: str, mean_squares: dict[tuple[str, int], float]) -> dict[str, Any]:
+def trigger_cell(paradigm: str, mean_squares: dict[tuple[str, int], float]) -> TriggerStudy:
     triggers = [
-        {"network": network, "seed": seed, "mean_square": value, "largest": 0.25, "picture": picture()}
+        MeasuredTrigger(network=network, seed=seed, mean_square=value, largest=0.25, picture=picture())
         for (network, seed), value in mean_squares.items()
     ]
-    return {"paradigm": paradigm, "triggers": triggers}
+    return TriggerStudy(paradigm=paradigm, triggers=triggers)
 
 
-def trigger_layout(*slots: dict[str, Any]) -> dict[str, Any]:
-    return {"kind": "trigger", "number": "XI", "title": "Magnitudes", "decimals": 2, "slots": list(slots)}
+def trigger_layout(*slots: ShownProtocol) -> TriggerLayout:
+    return TriggerLayout(kind="trigger", number="XI", title="Magnitudes", decimals=2, slots=list(slots))
 
 
-def slot(dataset: str = "Digits", label: str = "Ours", seeds: int = 1) -> dict[str, Any]:
+def slot(dataset: str = "Digits", label: str = "Ours", seeds: int = 1) -> ShownProtocol:
     columns = [column("fixed_64", label="Fixed"), column("learn_4", label=label, seeds=seeds)]
-    return {"protocol": {**PROTOCOL, "dataset": dataset}, "columns": columns}
+    return ShownProtocol(protocol=facts(dataset=dataset), columns=columns)
 
 
 FIXED = trigger_cell("fixed_64", {("vgg-s", 0): 0.063, ("resnet18-xs", 0): 0.063})
@@ -450,25 +483,25 @@ def test_the_trigger_csv_has_one_line_per_network_and_seed() -> None:
     assert data["mean_square"].tolist() == [0.063, 0.063, 0.01, 0.02, 0.03, 0.02]
 
 
-def flip_cell() -> dict[str, Any]:
+def flip_cell() -> FlipStudy:
     points = [
-        {"fraction": fraction, "accuracy": [10 + 80 * fraction, 12 + 80 * fraction], "loss": [2.3 - fraction] * 2}
+        FlipPoint(fraction=fraction, accuracy=[10 + 80 * fraction, 12 + 80 * fraction], loss=[2.3 - fraction] * 2)
         for fraction in (0, 0.25, 0.5, 0.75, 1)
     ]
-    return {"paradigm": "fixed_64", "network": "vgg-s", "images": 1000, "points": points}
+    return FlipStudy(paradigm="fixed_64", network="vgg-s", images=1000, points=points)
 
 
-def figure_layout(kind: str, label: str = "Ours") -> dict[str, Any]:
-    paradigms = {"fixed_64": label, "learn_4": "Learnt"}
-    return {
+def figure_layout(kind: str, label: str = "Ours", title: str = "A figure") -> AnyFigureLayout:
+    layout: dict[str, Any] = {
         "kind": kind,
         "number": "2",
-        "title": "A figure",
-        "slots": [{"protocol": PROTOCOL, "paradigms": paradigms}],
+        "title": title,
+        "slots": [{"protocol": facts(), "paradigms": {"fixed_64": label, "learn_4": "Learnt"}}],
     }
+    return FlipLayout(**layout) if kind == "flip" else TriggersLayout(**layout)
 
 
-def figure_cells(kind: str) -> list[dict[str, Any]]:
+def figure_cells(kind: str) -> list[Content]:
     return [flip_cell()] if kind == "flip" else [FIXED, TWO_SEEDS]
 
 
@@ -512,8 +545,7 @@ def test_a_figure_caption_says_what_was_used(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["flip", "triggers"])
 def test_a_figure_caption_is_escaped(kind: str) -> None:
-    layout = {**figure_layout(kind), "title": "<script>"}
-    _, caption = draw(layout, figure_cells(kind))
+    _, caption = draw(figure_layout(kind, title="<script>"), figure_cells(kind))
     assert not re.search(r"(?<!\\)<script>", caption)
 
 

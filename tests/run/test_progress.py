@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
-from trigger_activation.plan import Artifact
+from tests.support.projects import Given
+from trigger_activation.plan import Artifact, kinds
 from trigger_activation.run import progress
 from trigger_activation.run.progress import Progress, duration
 
 
 def artifact(kind: str, name: str = "a") -> Artifact:
-    return Artifact(f"results/{name}.npz", kind, {}, {}, {})
+    row = replace(kinds.named(kind), pattern="results/{name}.npz")
+    return Artifact(row, {"name": name}, Given({}), {}, {})
 
 
 class Clock:
@@ -91,7 +94,9 @@ def test_kinds_that_were_not_timed_yet_are_weighted(clock: Clock, capsys: pytest
     watched.begin([artifact("tae"), artifact("checkpoint")])
     clock.now += 2
     watched.finished(artifact("tae"), 2.0)
-    weight = progress.WEIGHTS["checkpoint"] / progress.WEIGHTS["tae"]
+    assert kinds.CHECKPOINT.weight
+    assert kinds.TAE.weight
+    weight = kinds.CHECKPOINT.weight / kinds.TAE.weight
     assert capsys.readouterr().err.endswith(f"(about {duration(2 * weight)} left)\n")
 
 

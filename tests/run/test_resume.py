@@ -153,7 +153,7 @@ def test_an_attack_killed_after_every_batch_gives_the_same_images(
     attacker, (images, labels) = attack(name, steps=2, **QUICK.get(name, {})), fashion16_test
 
     def crafted(snapshots: Snapshots) -> tuple[Tensor, int]:
-        job: Any = SimpleNamespace(parameters={"images": 5, "batch_size": 2}, scratch=snapshots)
+        job: Any = SimpleNamespace(parameters=SimpleNamespace(images=5, batch_size=2), scratch=snapshots)
         generator, passed = seeded(), [0]
 
         def change(chosen: slice) -> Tensor:

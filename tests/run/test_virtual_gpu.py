@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,10 @@ from tests.support.projects import shipped_config
 from tests.support.smoke_project import new_project
 from tests.support.virtual_gpu import GPU, GpuGenerator, GpuTensor, virtual_gpu
 from trigger_activation.plan import Plan, build_plan
-from trigger_activation.plan.costs import ON_GPU
 from trigger_activation.plan.graph import Artifact
-from trigger_activation.run.job import Job
-from trigger_activation.run.spec import read_spec, write_spec
-from trigger_activation.run.stages import load_stage
+from trigger_activation.run import devices
+from trigger_activation.run.spec import write_spec
+from trigger_activation.run.worker import perform
 from trigger_activation.science.training.data import augmented_batches
 from trigger_activation.science.training.settings import Augmentation
 
@@ -35,15 +35,15 @@ def gpu() -> Iterator[torch.device]:
 
 def kind_of_work(artifact: Artifact) -> tuple[str, ...]:
     """The stage, and the class of the algorithm that it runs."""
-    named = (artifact.parameters.get(role) for role in ("paradigm", "attack", "preprocessing", "purifier", "helper"))
-    return artifact.kind, *(entry["class"] for entry in named if isinstance(entry, dict))
+    named = (artifact.settings.get(role) for role in ("paradigm", "attack", "preprocessing", "purifier", "helper"))
+    return artifact.kind.name, *(entry["class"] for entry in named if isinstance(entry, dict))
 
 
 def one_of_each(plan: Plan) -> list[Artifact]:
     """Of the experiment ``smoke`` an artifact for every kind of work on a GPU, and what they are made of."""
     first: dict[tuple[str, ...], str] = {}
     for artifact in plan.of_experiment("smoke"):
-        if artifact.kind in ON_GPU:
+        if artifact.kind.runs_networks:
             first.setdefault(kind_of_work(artifact), artifact.path)
     return list(plan.upstream(first.values()))
 
@@ -52,9 +52,9 @@ def test_every_kind_of_work_stays_on_its_device(
     plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpu: torch.device
 ) -> None:
     monkeypatch.chdir(new_project(tmp_path / "project").folder)
+    monkeypatch.setattr(devices, "leased_device", lambda: nullcontext(gpu))
     for artifact in one_of_each(plan):
-        spec = read_spec(write_spec(plan, artifact), artifact.recipe)
-        load_stage(artifact.kind)(Job(spec, gpu if artifact.kind in ON_GPU else None))
+        perform(str(write_spec(plan, artifact)), artifact.recipe, "stage.log")
         assert Path(artifact.path).exists()
 
 

@@ -10,14 +10,15 @@ import pytest
 from scipy.stats import ttest_ind
 
 from trigger_activation.science.evaluation.accuracy import all_pairs, bootstrap_weights, pair_mean
-from trigger_activation.science.evaluation.contrast import difference, mean_over
+from trigger_activation.science.evaluation.contrast import difference
+from trigger_activation.science.evaluation.results import PairMean, mean_over
 
 RANDOM = np.random.default_rng(0)
 
 
-def statistics(correct: np.ndarray[Any, Any]) -> dict[str, Any]:
+def statistics(correct: np.ndarray[Any, Any]) -> PairMean:
     weights = bootstrap_weights(correct.shape[-1], 500, np.random.default_rng(1))
-    return vars(pair_mean(correct, all_pairs(2, 2), weights))
+    return pair_mean(correct, all_pairs(2, 2), weights)
 
 
 def test_a_cell_does_not_differ_from_itself() -> None:
@@ -38,15 +39,15 @@ def test_noise_that_cells_share_cancels() -> None:
 
 def test_the_standard_error_adds_the_variances_of_both_means() -> None:
     left, right = (statistics(RANDOM.random((seeds, 2, 2, 200)) < 0.6) for seeds in (3, 5))
-    expected = math.sqrt(np.var(left["per_seed"], ddof=1) / 3 + np.var(right["per_seed"], ddof=1) / 5)
+    expected = math.sqrt(np.var(left.per_seed, ddof=1) / 3 + np.var(right.per_seed, ddof=1) / 5)
     assert difference(left, right).standard_error == pytest.approx(expected)
 
 
-def seeds_only(*per_seed: float) -> dict[str, Any]:
+def seeds_only(*per_seed: float) -> PairMean:
     """A cell without any noise from its images."""
     deviation = float(np.std(per_seed, ddof=1)) if len(per_seed) > 1 else None
     mean = float(np.mean(per_seed))
-    return {"mean": mean, "per_seed": list(per_seed), "standard_deviation": deviation, "bootstrap": [mean] * 3}
+    return PairMean(mean=mean, per_seed=list(per_seed), standard_deviation=deviation, bootstrap=[mean] * 3)
 
 
 def test_the_margin_over_seeds_is_that_of_welch() -> None:
@@ -73,8 +74,8 @@ def test_a_margin_keeps_what_is_known_of_the_seeds() -> None:
 def test_a_mean_over_cells_averages_seed_by_seed() -> None:
     """Victims that are strong under one attack and weak under another have no spread in the mean."""
     found = mean_over([seeds_only(50.0, 60.0), seeds_only(60.0, 50.0)])
-    assert found["mean"] == 55
-    assert found["standard_deviation"] == 0
+    assert found.mean == 55
+    assert found.standard_deviation == 0
 
 
 def test_one_seed_has_no_standard_error() -> None:

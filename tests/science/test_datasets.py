@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from trigger_activation.errors import UserError
+from trigger_activation.plan.kinds import EXTERNAL
 from trigger_activation.science.datasets import DATASETS, DatasetSource, LabelledImages, Split, packed
 from trigger_activation.science.datasets import digit_pairs as pairs
 from trigger_activation.science.datasets import photo_patches as photos
-from trigger_activation.store.external import EXTERNAL
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRIES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "config/datasets/embedded.yaml").read_text())

@@ -134,7 +134,7 @@ def test_every_attack_makes_one_iteration_on_every_network(combination: Combinat
 
 def parameter_count(checkpoint: Artifact) -> int:
     with torch.device("meta"):
-        network = build_network({key: checkpoint.parameters[key] for key in ("network", "image_size", "classes")})
+        network = build_network({key: checkpoint.settings[key] for key in ("network", "image_size", "classes")})
     return sum(parameter.numel() for parameter in network.parameters())
 
 

@@ -16,11 +16,12 @@ from torch import Tensor, nn
 
 from tests.support.projects import Project, one_sentence, shipped_config, shipped_plan
 from trigger_activation.errors import UserError
+from trigger_activation.plan.kinds import EXTERNAL
 from trigger_activation.run.stages import training
 from trigger_activation.science.helpers import HELPERS, ImportedHelper
 from trigger_activation.science.helpers._official import named_tensors
 from trigger_activation.store.checkpoints import build_helper, load_helper, save_checkpoint
-from trigger_activation.store.external import EXTERNAL, read_external
+from trigger_activation.store.external import read_external
 from trigger_activation.store.records import hash_file
 
 CPU = torch.device("cpu")
@@ -214,7 +215,7 @@ class TestPlan:
         labels = {
             experiment: [
                 row["label"]
-                for row in shipped_plan()[f"paper_tables/{experiment}/table4.tex"].parameters["rows"]
+                for row in shipped_plan()[f"paper_tables/{experiment}/table4.tex"].settings["rows"]
                 if row["attack"] == "diffpgd"
             ]
             for experiment in ("demo", "paper")
@@ -225,7 +226,7 @@ class TestPlan:
         labels = {
             experiment: [
                 column["label"]
-                for column in shipped_plan()[f"paper_tables/{experiment}/table2.tex"].parameters["columns"]
+                for column in shipped_plan()[f"paper_tables/{experiment}/table2.tex"].settings["columns"]
                 if column["name"] == "nrp"
             ]
             for experiment in ("demo", "paper")

@@ -21,17 +21,17 @@ from torchvision import datasets as torchvision_datasets
 from torchvision.transforms import v2 as transforms
 
 from tests.support.projects import Project, one_sentence
+from tests.support.smoke_project import make
 from trigger_activation.errors import UserError
 from trigger_activation.plan import Plan
+from trigger_activation.plan.kinds import EXTERNAL
 from trigger_activation.run import job as jobs
 from trigger_activation.run.job import Job
-from trigger_activation.run.spec import read_spec, write_spec
-from trigger_activation.run.stages import load_stage
+from trigger_activation.run.spec import Spec, read_spec, write_spec
 from trigger_activation.run.workflow import obstacle
 from trigger_activation.science.datasets import DATASETS, LabelledImages, Split, fashion_mnist
 from trigger_activation.science.datasets.cifar import LAYOUTS
 from trigger_activation.science.datasets.imagenet_subset import first_synsets
-from trigger_activation.store.external import EXTERNAL
 
 CIFAR10, CIFAR100 = "cifar-10-python.tar.gz", "cifar-100-python.tar.gz"
 RANDOM = np.random.default_rng(0)
@@ -290,7 +290,7 @@ class TestFashionMnist:
     @pytest.mark.skipif(not DEBIAN.is_dir(), reason="Debian's dataset-fashion-mnist is not installed")
     def test_what_debian_installs_is_what_config_names(self, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(fashion_mnist, "DEBIAN", DEBIAN)
-        source = project.plan()["results/datasets/fashion28/test.npz"].parameters["source"]
+        source = project.plan()["results/datasets/fashion28/test.npz"].settings["source"]
         for split, count in (("train", 60_000), ("test", 10_000)):
             data = DATASETS.instance(source).load(split, EXTERNAL)
             assert data.images.shape == (count, 28, 28, 3)
@@ -323,8 +323,8 @@ class TestFashionMnist:
         assert "cannot be read as an idx file" in refusal("fashion_mnist", **hashes)
 
 
-def job_of(plan: Plan, path: str) -> Job:
-    return Job(read_spec(write_spec(plan, plan[path]), plan[path].recipe))
+def spec_of(plan: Plan, path: str) -> Spec:
+    return read_spec(write_spec(plan, plan[path]), plan[path].recipe)
 
 
 class TestStage:
@@ -336,9 +336,9 @@ class TestStage:
     ) -> None:
         write_photos({f"n{number:08}": ["a"] for number in range(1855672 - 99, 1855672 + 1)})
         plan = project.plan()
-        load_stage("dataset")(job_of(plan, self.TRAIN))
+        make(plan, self.TRAIN)
         expected = stacked(DATASETS["imagenet_subset"]().load("train", EXTERNAL))
-        job = job_of(plan, self.CHECKPOINT)
+        job: Job[Any] = Job(spec_of(plan, self.CHECKPOINT))
         in_memory = job.labelled("train", margin=True)
         monkeypatch.setattr(jobs, "IN_MEMORY", 2**20)
         images, labels = job.labelled("train", margin=True)
@@ -355,11 +355,11 @@ class TestStage:
         write_photos({f"n{number:08}": ["a"] for number in range(1855672 - 99, 1855672 + 1)})
         project.replace("datasets/official.yaml", "side: 224}", "side: 200}")
         with pytest.raises(UserError, match=r"images of \(200, 200, 3\) .* declares \(224, 224, 3\)"):
-            load_stage("dataset")(job_of(project.plan(), self.TRAIN.replace("train", "test")))
+            make(project.plan(), self.TRAIN.replace("train", "test"))
 
     def test_what_the_user_must_supply_is_known_before_the_first_job(self, project: Project) -> None:
         plan = project.plan()
-        planned = [artifact for artifact in plan.artifacts.values() if artifact.kind == "dataset"]
+        planned = [artifact for artifact in plan.artifacts.values() if artifact.kind.name == "dataset"]
         reasons = {artifact.path.split("/")[2]: obstacle(artifact) for artifact in planned}
         assert {name for name, reason in reasons.items() if reason} == {
             "cifar10",

@@ -123,6 +123,6 @@ class TestRecipes:
                 with project.edited("protocols/mini.yaml") as protocol:
                     protocol["training"]["precision"] = precision
             plan = project.plan()
-            recipes.append({path: a.recipe for path, a in plan.artifacts.items() if a.kind == "checkpoint"})
+            recipes.append({path: a.recipe for path, a in plan.artifacts.items() if a.kind.name == "checkpoint"})
         assert recipes[0] == recipes[1]
         assert all(recipes[2][path] != recipe for path, recipe in recipes[0].items())

@@ -18,6 +18,8 @@ from torch import Generator, Tensor, nn
 
 from trigger_activation.errors import UserError
 from trigger_activation.plan.config.loader import validate
+from trigger_activation.plan.contents import Content
+from trigger_activation.plan.recipes import CellParameters, DatasetParameters
 from trigger_activation.run.job import Job
 from trigger_activation.run.stages.cells import make_cell
 from trigger_activation.science.images import to_float
@@ -346,18 +348,19 @@ class Cell:
         self.sets = [images.roll(shift, dims=0) for shift in range(sets)]
         self.victims = [Witness() for _ in range(4)]
         self.spec = SimpleNamespace(path="cell", inputs={"test": [SimpleNamespace(path="test")]})
-        self.parameters = {
-            "surrogates": "clean",
-            "attack": "clean",
-            "column": "x",
-            "networks": ["a", "b"],
-            "seeds": [0, 1],
-            "preprocessing": preprocessing,
-            "images": len(images),
-            "batch_size": batch_size,
-            "bootstrap": 5,
-        }
-        make_cell(cast("Job", self))
+        self.parameters = CellParameters(
+            surrogates="clean",
+            attack="clean",
+            column="x",
+            networks=["a", "b"],
+            seeds=[0, 1],
+            preprocessing=preprocessing,
+            images=len(images),
+            batch_size=batch_size,
+            bootstrap=5,
+            threads=1,
+        )
+        make_cell(cast("Job[CellParameters]", self))
 
     def labelled(self, role: str, count: int) -> tuple[Tensor, Tensor]:
         assert role == "test"
@@ -369,7 +372,10 @@ class Cell:
 
     def records(self, role: str) -> list[SimpleNamespace]:
         assert role == "images"
-        return [SimpleNamespace(path=f"set{number}", kind="dataset") for number in range(len(self.sets))]
+        source = DatasetParameters(source={}, split="test", classes=9, image_size=28).as_json()
+        return [
+            SimpleNamespace(path=f"set{number}", kind="dataset", parameters=source) for number in range(len(self.sets))
+        ]
 
     def claimed_records(self, role: str) -> list[SimpleNamespace]:
         """As of networks that were trained elsewhere, whose records tell nothing of training."""
@@ -382,7 +388,7 @@ class Cell:
     def publish_by_product(self, arrays: dict[str, np.ndarray[Any, Any]]) -> None:
         self.classes = arrays["classes"]
 
-    def publish_json(self, content: dict[str, Any]) -> None:
+    def publish_json(self, content: Content) -> None:
         self.content = content
 
     def seen(self) -> list[Tensor]:

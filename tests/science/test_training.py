@@ -559,15 +559,15 @@ def trigger_checkpoints(experiment: str) -> list[Artifact]:
     return [
         artifact
         for artifact in plan().of_experiment(experiment)
-        if artifact.kind == "checkpoint" and artifact.parameters["paradigm"]["class"].startswith("trigger_")
+        if artifact.kind.name == "checkpoint" and artifact.settings["paradigm"]["class"].startswith("trigger_")
     ]
 
 
 def initial_trigger(checkpoint: Artifact) -> tuple[float, ...]:
     """Signs of the top left 8 x 8 pixels, which do not depend on the magnitude."""
-    parameters = dict(checkpoint.parameters["paradigm"])
+    parameters = dict(checkpoint.settings["paradigm"])
     paradigm = PARADIGMS[parameters.pop("class")](**parameters)
-    side = checkpoint.parameters["image_size"]
+    side = checkpoint.settings["image_size"]
     generator = seeds.torch_generator(checkpoint.path, "trigger", torch.device("cpu"))
     trigger = paradigm.initial_trigger((3, side, side), generator)
     assert trigger is not None

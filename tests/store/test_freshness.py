@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.projects import Project, one_sentence, shipped_plan, write_artifact
+from tests.support.projects import Given, Project, one_sentence, shipped_plan, write_artifact
 from trigger_activation.errors import UserError
-from trigger_activation.plan import Artifact, Plan
+from trigger_activation.plan import Artifact, Plan, kinds
+from trigger_activation.plan.graph import Inputs
 from trigger_activation.science.attacks import ATTACKS
 from trigger_activation.store.freshness import Freshness, Status, differences
 from trigger_activation.store.records import (
@@ -24,6 +25,12 @@ from trigger_activation.store.records import (
     write_record,
 )
 
+NAMES = {
+    "dataset": {"dataset": "d", "split": "test"},
+    "tae": {"protocol": "p", "network": "net", "paradigm": "standard", "seed": "0", "attack": "pgd"},
+    "cell": {"protocol": "p", "surrogates": "standard", "attack": "pgd", "column": "none"},
+    "table": {"experiment": "e", "table": "table1"},
+}
 TEST = "results/datasets/d/test.npz"
 TAES = "results/taes/p/net__standard/seed0/pgd.npz"
 CELL = "results/cells/p/standard/pgd/none.json"
@@ -34,13 +41,18 @@ ALL = (TEST, TAES, CELL, TABLE)
 
 
 def chain(steps: int = 20, version: int = 1, title: str = "Accuracy", data_seed: int = 0) -> Plan:
-    """A data set, a TAE set, a cell with a by-product, a table with a companion."""
+    """A data set, a TAE set, a cell with a by-product, a table with companions."""
     plan = Plan()
-    plan.add(Artifact(TEST, "dataset", {"seed": data_seed}, {"stage": 1}, {}))
-    parameters = {"attack": {"class": "pgd", "eps": "8/255", "steps": steps}, "images": 1000}
-    plan.add(Artifact(TAES, "tae", parameters, {"stage": 1, "attack": version}, {"test": (TEST,)}))
-    plan.add(Artifact(CELL, "cell", {"column": "none"}, {"stage": 1}, {"images": (TAES,)}, by_products=(PREDICTIONS,)))
-    plan.add(Artifact(TABLE, "table", {"title": title}, {"stage": 1}, {"cells": (CELL,)}, companions=(CSV,)))
+
+    def add(kind: str, parameters: dict[str, Any], inputs: Inputs, **versions: int) -> None:
+        plan.add(Artifact(kinds.named(kind), NAMES[kind], Given(parameters), {"stage": 1, **versions}, inputs))
+
+    attack = {"class": "pgd", "eps": "8/255", "steps": steps}
+    add("dataset", {"seed": data_seed}, {})
+    add("tae", {"attack": attack, "images": 1000}, {"test": (TEST,)}, attack=version)
+    add("cell", {"column": "none"}, {"images": (TAES,)})
+    add("table", {"title": title}, {"cells": (CELL,)})
+    assert tuple(plan.artifacts) == ALL
     return plan
 
 
@@ -358,11 +370,11 @@ class TestMerkleTree:
 
     def rows(self, artifact: Artifact) -> set[str]:
         """The attacks that a table or comparison shows."""
-        compared = [table["layout"] for table in artifact.parameters.get("tables", ())]
-        return {row["attack"] for layout in (artifact.parameters, *compared) for row in layout.get("rows", ())}
+        compared = [table["layout"] for table in artifact.settings.get("tables", ())]
+        return {row["attack"] for layout in (artifact.settings, *compared) for row in layout.get("rows", ())}
 
     def kinds(self, paths: set[str]) -> set[str]:
-        return {shipped_plan()[path].kind for path in paths}
+        return {shipped_plan()[path].kind.name for path in paths}
 
     def test_an_equal_config_changes_nothing(self, project: Project) -> None:
         assert self.changed(project.plan()) == set()
@@ -395,14 +407,14 @@ class TestMerkleTree:
 
     def test_a_number_of_training_epochs(self, project: Project) -> None:
         project.replace("protocols/digit-pairs.yaml", "epochs: 5", "epochs: 6")
-        trained = (a.path for a in shipped_plan().artifacts.values() if a.kind == "checkpoint")
+        trained = (a.path for a in shipped_plan().artifacts.values() if a.kind.name == "checkpoint")
         networks = {path for path in trained if path.startswith("results/checkpoints/digit-pairs/")}
         showing = {path for path in shipped_plan().artifacts if self.shows(path, "digit-pairs")}
         assert self.changed(project.plan()) == self.descendants(networks) | showing
 
     def shows(self, path: str, protocol: str) -> bool:
         artifact = shipped_plan()[path]
-        return artifact.kind in {"table", "figure", "comparison"} and any(
+        return artifact.kind.name in {"table", "figure", "comparison"} and any(
             parent.startswith(f"results/cells/{protocol}/") for parent in artifact.input_paths
         )
 
@@ -418,7 +430,7 @@ class TestMerkleTree:
         plan = project.plan()
         added = set(plan.artifacts) - set(shipped_plan().artifacts)
         assert {path.rpartition("/")[2] for path in added} == {"seed3.safetensors"}
-        kept = [a for a in shipped_plan().artifacts.values() if a.kind in {"checkpoint", "tae", "dataset"}]
+        kept = [a for a in shipped_plan().artifacts.values() if a.kind.name in {"checkpoint", "tae", "dataset"}]
         assert all(plan[artifact.path].recipe == artifact.recipe for artifact in kept)
 
     def test_captions_and_labels_reach_what_is_rendered_only(self, project: Project) -> None:

@@ -40,13 +40,13 @@ Combination = tuple[str, str]
 
 def checkpoint_of(artifact: Artifact) -> Artifact:
     """The checkpoint itself, or the surrogate of a TAE set."""
-    return shipped_plan()[artifact.inputs["surrogate"][0]] if artifact.kind == "tae" else artifact
+    return shipped_plan()[artifact.inputs["surrogate"][0]] if artifact.kind.name == "tae" else artifact
 
 
 def combinations(kind: str, side: int | None = None) -> dict[Combination, Artifact]:
     """For each combination in the paper experiment a checkpoint or TAE set, of the smallest images, or of one side."""
     found: dict[Combination, Artifact] = {}
-    artifacts = [artifact for artifact in shipped_plan().of_experiment("paper") if artifact.kind == kind]
+    artifacts = [artifact for artifact in shipped_plan().of_experiment("paper") if artifact.kind.name == kind]
     for artifact in sorted(artifacts, key=_image_size):
         network, _, paradigm = Path(artifact.path).parts[3].partition("__")
         if side in {None, _image_size(artifact)}:
@@ -60,7 +60,7 @@ def without_variants(combinations: dict[Combination, Artifact]) -> dict[Combinat
     kept: dict[Combination, Artifact] = {}
     seen: set[tuple[str, str]] = set()
     for (network, name), checkpoint in combinations.items():
-        kind = network, checkpoint.parameters["paradigm"]["class"]
+        kind = network, checkpoint.settings["paradigm"]["class"]
         if network == first or kind not in seen:
             kept[network, name] = checkpoint
             seen.add(kind)
@@ -68,18 +68,18 @@ def without_variants(combinations: dict[Combination, Artifact]) -> dict[Combinat
 
 
 def _image_size(artifact: Artifact) -> int:
-    return int(checkpoint_of(artifact).parameters["image_size"])
+    return int(checkpoint_of(artifact).settings["image_size"])
 
 
 def small_side(artifact: Artifact) -> int:
     """32 px, or the smallest images that the network takes."""
-    parameters = checkpoint_of(artifact).parameters
+    parameters = checkpoint_of(artifact).settings
     return max(32, NETWORKS[parameters["network"]["class"]].smallest_image)
 
 
 def fresh(artifact: Artifact, side: int) -> nn.Module:
     """An untrained network for images of one side."""
-    parameters = checkpoint_of(artifact).parameters
+    parameters = checkpoint_of(artifact).settings
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = build_network({**{key: parameters[key] for key in ("network", "classes")}, "image_size": side})
@@ -92,7 +92,7 @@ SHARED: dict[str, tuple[nn.Module, dict[str, Tensor]]] = {}
 
 def built(artifact: Artifact, side: int) -> nn.Module:
     """The same, shared by all tests: who asks for it gets it as it started, whatever another test did to it."""
-    parameters = checkpoint_of(artifact).parameters
+    parameters = checkpoint_of(artifact).settings
     key = f"{parameters['network']} {parameters['classes']} {side}"
     if key not in SHARED:
         network = fresh(artifact, side)
@@ -109,17 +109,17 @@ def shortened(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def paradigm_of(checkpoint: Artifact) -> Paradigm:
-    return PARADIGMS.instance(shortened(checkpoint.parameters["paradigm"]))
+    return PARADIGMS.instance(shortened(checkpoint.settings["paradigm"]))
 
 
 def attack_of(tae: Artifact) -> Attack:
     """With an untrained helper network, if it consults one."""
-    return equipped(ATTACKS.instance(shortened(tae.parameters["attack"])))
+    return equipped(ATTACKS.instance(shortened(tae.settings["attack"])))
 
 
 def settings_of(checkpoint: Artifact) -> TrainingSettings:
     """The protocol's, for one epoch of one batch."""
-    return TrainingSettings.model_validate({**checkpoint.parameters["training"], "epochs": 1, "batch_size": IMAGES})
+    return TrainingSettings.model_validate({**checkpoint.settings["training"], "epochs": 1, "batch_size": IMAGES})
 
 
 def seeded(seed: int = 0, device: torch.device = CPU) -> Generator:
@@ -153,5 +153,5 @@ def deployed(tae: Artifact, network: nn.Module, side: int) -> DeployedNetwork:
     """The surrogate with a trigger of the largest magnitude, unless the attack does without."""
     device = next(network.parameters()).device
     signs = torch.randint(0, 2, (3, side, side), generator=seeded(5)) * 2 - 1
-    trigger = None if tae.parameters.get("without_trigger") else (signs * 64 / 255).to(device)
+    trigger = None if tae.settings.get("without_trigger") else (signs * 64 / 255).to(device)
     return DeployedNetwork(network, trigger).eval()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,21 @@ import yaml
 from PIL import Image
 
 from tests.support.projects import Project
-from trigger_activation.plan import Artifact, Plan
-from trigger_activation.run.job import Job
-from trigger_activation.run.spec import read_spec, write_spec
-from trigger_activation.run.stages import load_stage
+from trigger_activation.plan import Artifact, Plan, kinds
+from trigger_activation.plan.contents import (
+    BatchTiming,
+    Cell,
+    Content,
+    CostStudy,
+    FlipStudy,
+    MeasuredTrigger,
+    TrainingTime,
+    TriggerStudy,
+)
+from trigger_activation.plan.recipes import CellParameters, CostParameters, FlipParameters, TriggerParameters
+from trigger_activation.run.spec import write_spec
+from trigger_activation.run.worker import perform
+from trigger_activation.science.evaluation.results import FlipPoint, PairMean
 from trigger_activation.science.seeds import numpy_generator
 from trigger_activation.store.records import Record, write_json_artifact
 
@@ -60,7 +71,7 @@ def gallery(folder: Path) -> tuple[Plan, Path]:
         for artifact in plan.of_experiment("gallery"):
             if artifact.path.startswith("results/cells/"):
                 invent(artifact)
-            elif artifact.path.startswith("paper_tables/") and artifact.kind != "pdf":
+            elif artifact.path.startswith("paper_tables/") and artifact.kind is not kinds.PDF:
                 make(plan, artifact.path)
     return plan, folder / plan.targets["gallery"]["page"]
 
@@ -68,61 +79,62 @@ def gallery(folder: Path) -> tuple[Plan, Path]:
 def make(plan: Plan, path: str) -> None:
     """Run one stage here."""
     artifact = plan[path]
-    load_stage(artifact.kind)(Job(read_spec(write_spec(plan, artifact), artifact.recipe)))
+    perform(str(write_spec(plan, artifact)), artifact.recipe, "stage.log")
 
 
 def invent(artifact: Artifact) -> None:
     """Write a cell of the shape that its stage would give it."""
     record = Record(
         path=artifact.path,
-        kind=artifact.kind,
+        kind=artifact.kind.name,
         recipe=artifact.recipe,
-        parameters=dict(artifact.parameters),
+        parameters=artifact.settings,
         versions=dict(artifact.versions),
         inputs={},
     )
     stream = numpy_generator(artifact.path, "invented")
-    content = INVENTED[artifact.kind](artifact.parameters, stream)
+    content = INVENTED[artifact.kind.name](artifact.parameters, stream).as_json()
     Path(artifact.path).parent.mkdir(parents=True, exist_ok=True)
     write_json_artifact(Path(artifact.path), content, record)
 
 
-def _accuracy(given: Mapping[str, Any], stream: np.random.Generator) -> dict[str, Any]:
-    networks, clean = given["networks"], given["surrogates"] == "clean"
-    shape = (len(given["seeds"]), len(networks), 1 if clean else len(networks))
-    correct = stream.integers(0, given["images"] + 1, shape)
+def _accuracy(given: CellParameters, stream: np.random.Generator) -> Cell:
+    networks, clean = given.networks, given.surrogates == "clean"
+    shape = (len(given.seeds), len(networks), 1 if clean else len(networks))
+    correct = stream.integers(0, given.images + 1, shape)
     pairs = {"all": np.ones(shape[1:], bool)}
     if not clean:
         pairs["off_diagonal"] = ~np.eye(len(networks), dtype=bool)
-    return {
-        "surrogate_paradigm": given["surrogates"],
-        "attack": given["attack"],
-        "column": given["column"],
-        "victims": networks,
-        "surrogates": [] if clean else networks,
-        "seeds": given["seeds"],
-        "images": given["images"],
-        "correct": correct.tolist(),
-        "means": {name: _means(100 * correct[:, those] / given["images"]) for name, those in pairs.items()},
-    }
+    return Cell(
+        surrogate_paradigm=given.surrogates,
+        attack=given.attack,
+        column=given.column,
+        victims=networks,
+        surrogates=[] if clean else networks,
+        seeds=given.seeds,
+        images=given.images,
+        correct=correct.tolist(),
+        means={name: _means(100 * correct[:, those] / given.images) for name, those in pairs.items()},
+    )
 
 
-def _means(percent: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, Any]:
+def _means(percent: np.ndarray[Any, np.dtype[np.float64]]) -> PairMean:
     per_seed = percent.mean(axis=1)
     deviation = float(per_seed.std(ddof=1)) if len(per_seed) > 1 else None
     middle = float(per_seed.mean())
     bootstrap = [middle - 1, middle, middle + 1]
-    return {"mean": middle, "per_seed": per_seed.tolist(), "standard_deviation": deviation, "bootstrap": bootstrap}
+    return PairMean(mean=middle, per_seed=per_seed.tolist(), standard_deviation=deviation, bootstrap=bootstrap)
 
 
-def _trigger(given: Mapping[str, Any], stream: np.random.Generator) -> dict[str, Any]:
-    common = {"largest": 0.25, "picture": _picture()}
+def _trigger(given: TriggerParameters, stream: np.random.Generator) -> TriggerStudy:
     triggers = [
-        {"network": network, "seed": seed, "mean_square": float(stream.random()), **common}
-        for seed in given["seeds"]
-        for network in given["networks"]
+        MeasuredTrigger(
+            network=network, seed=seed, mean_square=float(stream.random()), largest=0.25, picture=_picture()
+        )
+        for seed in given.seeds
+        for network in given.networks
     ]
-    return {"paradigm": given["paradigm"], "triggers": triggers}
+    return TriggerStudy(paradigm=given.paradigm, triggers=triggers)
 
 
 def _picture() -> str:
@@ -131,28 +143,33 @@ def _picture() -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def _flip(given: Mapping[str, Any], stream: np.random.Generator) -> dict[str, Any]:
+def _flip(given: FlipParameters, stream: np.random.Generator) -> FlipStudy:
     def values(scale: float) -> list[float]:
-        return (scale * stream.random(given["masks"])).tolist()
+        return (scale * stream.random(given.masks)).tolist()
 
-    points = [{"fraction": f, "accuracy": values(100), "loss": values(2)} for f in given["fractions"]]
-    return {"paradigm": given["paradigm"], "network": given["network"], "images": given["images"], "points": points}
+    points = [FlipPoint(fraction=f, accuracy=values(100), loss=values(2)) for f in given.fractions]
+    return FlipStudy(paradigm=given.paradigm, network=given.network, images=given.images, points=points)
 
 
-def _cost(given: Mapping[str, Any], stream: np.random.Generator) -> dict[str, Any]:
+def _cost(given: CostParameters, stream: np.random.Generator) -> CostStudy:
     timings = [
-        {"batch_size": size, "milliseconds": float(stream.random()), "batches": given["batches"]}
-        for size in given["batch_sizes"]
+        BatchTiming(batch_size=size, milliseconds=float(stream.random()), batches=given.batches)
+        for size in given.batch_sizes
     ]
-    return {
-        "column": given["column"],
-        "network": given["network"],
-        "device": "Abacus",
-        "threads": given["threads"],
-        "timings": timings,
-        "training": {"seconds": SECONDS[given["column"]], "clock": "cpu", "device": "Abacus"},
-        "helper_parameters": 0,
-    }
+    return CostStudy(
+        column=given.column,
+        network=given.network,
+        device="Abacus",
+        threads=given.threads,
+        timings=timings,
+        training=TrainingTime(seconds=SECONDS[given.column], clock="cpu", device="Abacus"),
+        helper_parameters=0,
+    )
 
 
-INVENTED = {"cell": _accuracy, "trigger": _trigger, "flip": _flip, "cost": _cost}
+INVENTED: dict[str, Callable[[Any, np.random.Generator], Content]] = {
+    kinds.CELL.name: _accuracy,
+    kinds.TRIGGER.name: _trigger,
+    kinds.FLIP.name: _flip,
+    kinds.COST.name: _cost,
+}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import yaml
 from trigger_activation.errors import UserError
 from trigger_activation.plan import Plan, build_plan
 from trigger_activation.plan.config import Config, load_config
+from trigger_activation.store.environment import Environment
 from trigger_activation.store.records import (
     Record,
     file_record,
@@ -155,6 +157,23 @@ def shipped_plan() -> Plan:
     return build_plan(shipped_config())
 
 
+def environment(seconds: float) -> Environment:
+    """Of a job that took so long; the rest is invented."""
+    return Environment(
+        commit="0" * 40,
+        dirty=False,
+        packages={"torch": "2.0"},
+        python="3.11",
+        host="one",
+        machine="x86_64",
+        device="Abacus",
+        gpu=False,
+        seconds=seconds,
+        cpu_seconds=seconds,
+        peak_memory_mib=1.0,
+    )
+
+
 class Project:
     """A folder with a ``config`` to edit; the working directory must be that folder."""
 
@@ -221,6 +240,17 @@ def one_sentence(message: str) -> str:
     return message
 
 
+@dataclass(frozen=True)
+class Given:
+    """Parameters as a recipe holds them, in place of a kind's model."""
+
+    settings: Mapping[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """What the recipe covers."""
+        return dict(self.settings)
+
+
 def write_artifact(plan: Plan, path: str, content: str = "first", seconds: float | None = None) -> None:
     """Write an artifact and its record as a job does; ``content`` tells two makes apart, ``seconds`` is its time."""
     artifact = plan[path]
@@ -228,12 +258,12 @@ def write_artifact(plan: Plan, path: str, content: str = "first", seconds: float
     inputs = {parent: record.sha256 for parent in parents if (record := read_record(parent))}
     record = Record(
         path=path,
-        kind=artifact.kind,
+        kind=artifact.kind.name,
         recipe=artifact.recipe,
-        parameters=dict(artifact.parameters),
+        parameters=artifact.settings,
         versions=dict(artifact.versions),
         inputs=inputs,
-        environment=None if seconds is None else {"seconds": seconds},
+        environment=None if seconds is None else environment(seconds),
     )
     for file in (*artifact.files, *artifact.by_products):
         Path(file).parent.mkdir(parents=True, exist_ok=True)

@@ -12,12 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trigger_activation.plan import Plan
-from trigger_activation.plan.costs import ON_GPU
-from trigger_activation.report.pdf.engine import engine_is_there
-from trigger_activation.run.devices import leased_device
-from trigger_activation.run.job import Job
-from trigger_activation.run.spec import read_spec, write_spec
-from trigger_activation.run.stages import load_stage
+from trigger_activation.report.pdf.latex import engine_is_there
+from trigger_activation.run.spec import write_spec
+from trigger_activation.run.worker import perform
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -99,9 +96,7 @@ class Project:
 def make(plan: Plan, path: str) -> None:
     """Run one stage in this process."""
     artifact = plan[path]
-    spec = read_spec(write_spec(plan, artifact), artifact.recipe)
-    with leased_device() as device:
-        load_stage(artifact.kind)(Job(spec, device if artifact.kind in ON_GPU else None))
+    perform(str(write_spec(plan, artifact)), artifact.recipe, "stage.log")
 
 
 def is_made_here(kind: str) -> bool:

@@ -115,8 +115,8 @@ def test_complete_makes_every_artifact_from_committed_cells(copy: Project) -> No
         if path.name != "cells":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     planned = copy.planned(settings=("experiment=smoke", "complete=true"))
-    made = {"dataset": 2, "checkpoint": 18, "tae": 32, "purified_tae": 4, "purified_clean": 2}
-    measured = {"cell": 51, "cost": 6, "measurement": 8}
+    made = {"dataset": 2, "checkpoint": 16, "helper": 2, "tae": 32, "purified": 4, "purified_clean": 2}
+    measured = {"cell": 51, "cost": 6, "trigger": 2, "flip": 1, "concept": 1, "theory": 1, "whitebox": 3}
     # The audit rests on config alone, so it is complete already.
     rendered = {"table": 12, "figure": 6, "comparison": 1, "metrics": 1, "run_record": 1, "page": 1, **PDF}
     assert planned == {**made, **measured, **rendered}

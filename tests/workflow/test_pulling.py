@@ -72,11 +72,11 @@ def jobs(config: Path, folder: Path) -> dict[str, str]:
     plan = build_plan(load_config(config))
     with chdir(folder):
         freshness, found = Freshness(plan), {}
-        open_ends = [path for path in plan.targets["smoke"].values() if is_made_here(plan[path].kind)]
+        open_ends = [path for path in plan.targets["smoke"].values() if is_made_here(plan[path].kind.name)]
         while open_ends:
             artifact = plan[open_ends.pop()]
             if artifact.path not in found and not freshness.verdict(artifact.path).valid:
-                found[artifact.path] = artifact.kind
+                found[artifact.path] = artifact.kind.name
                 open_ends += artifact.input_paths
     return found
 

@@ -52,7 +52,7 @@ def test_a_sidecar_says_what_purification_cost(plan: Plan, purifier: str) -> Non
     assert PREPROCESSING.instance(record.parameters["purifier"]).helper_calls == PASSES[purifier]  # what plans count
     assert record.checks["images_per_second"] > 0
     assert record.environment is not None
-    assert record.environment["cpu_seconds"] > 0
+    assert record.environment.cpu_seconds > 0
     before = load_arrays(Path("results/datasets/fashion16/test.npz"), ("images",))["images"][:100].astype(float)
     after = load_arrays(Path(path), ("images",))["images"].astype(float)
     assert record.checks["mean_change"] == pytest.approx(np.abs(after - before).mean(), rel=1e-5)

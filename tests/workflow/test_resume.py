@@ -27,9 +27,9 @@ DIFFUSION = "results/checkpoints/smoke/ddpm-xs__denoising/seed0.safetensors"
 STAGE = """
 import sys
 from trigger_activation.store import scratch
-from trigger_activation.run.worker import _perform
+from trigger_activation.run.worker import perform
 scratch.INTERVAL = 0.0
-_perform(*sys.argv[1:])
+perform(*sys.argv[1:])
 """
 LOG = "stage.log"
 

@@ -46,7 +46,7 @@ def make_missing(plan: Plan, path: str) -> list[str]:
     missing = [artifact for artifact in plan.upstream([path]) if not freshness.verdict(artifact.path).valid]
     for artifact in missing:
         make(plan, artifact.path)
-    return sorted(artifact.kind for artifact in missing)
+    return sorted(artifact.kind.name for artifact in missing)
 
 
 @pytest.mark.usefixtures("plan")

@@ -1,15 +1,8 @@
-rule tae:
+use rule dataset as tae with:
     input:
-        paper.inputs(
-            "results/taes/{protocol}/{network}__{paradigm}/seed{seed}/{attack}.npz"
-        ),
-    output:
-        "results/taes/{protocol}/{network}__{paradigm}/seed{seed}/{attack}.npz",
-    log:
-        "results/logs/taes/{protocol}/{network}__{paradigm}/seed{seed}/{attack}.log",
-    resources:
-        **paper.resources(
-            "results/taes/{protocol}/{network}__{paradigm}/seed{seed}/{attack}.npz"
-        ),
-    run:
-        paper.make(output[0], log[0], workflow.cores)
+        surrogate=needs("tae", "surrogate"),
+        test=needs("tae", "test"),
+        helper=needs("tae", "helper"),
+        recipe=changed("tae"),
+    pathvars:
+        file="results/taes/<surrogate>/{attack}.npz",

@@ -1,25 +1,18 @@
-"""The plan, and what happens before the first and after the last job."""
+"""The plan, and what all rules share.
+
+Inputs are empty for an artifact that is valid, so that nothing above it enters the graph; `changed` is a file that is newer
+than a stale one. `run:` hands the job to a warm worker, since a process for each job would import torch for hours.
+"""
 
 from trigger_activation.run.workflow import Workflow
 
 paper = Workflow(config)
+needs, changed = paper.needs, paper.changed
 
 
-wildcard_constraints:
-    **paper.constraints,
-
-
-# What takes a moment is not worth a job of its own on a cluster.
-localrules:
-    all,
-    table,
-    figure,
-    comparison,
-    audit,
-    metrics,
-    run_record,
-    page,
-    pdf,
+pathvars:
+    # The network that images are crafted on.
+    surrogate="{protocol}/{network}__{paradigm}/seed{seed}",
 
 
 onstart:

@@ -1,11 +1,13 @@
 rule dataset:
     input:
-        paper.inputs("results/datasets/{dataset}/{split}.npz"),
+        recipe=changed("dataset"),
     output:
-        "results/datasets/{dataset}/{split}.npz",
+        "<file>",
     log:
-        "results/logs/datasets/{dataset}/{split}.log",
+        "results/logs/<file>.log",
+    pathvars:
+        file="results/datasets/{dataset}/{split}.npz",
     resources:
-        **paper.resources("results/datasets/{dataset}/{split}.npz"),
+        **paper.resources,
     run:
         paper.make(output[0], log[0], workflow.cores)

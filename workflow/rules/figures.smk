@@ -1,8 +1,9 @@
-rule figure:
+use rule page as figure with:
     input:
-        paper.inputs("paper_tables/{experiment}/{figure}.pdf"),
+        cells=needs("figure", "cells"),
+        recipe=changed("figure"),
     output:
-        "paper_tables/{experiment}/{figure}.pdf",
+        "<file>",
         report(
             "paper_tables/{experiment}/{figure}.png",
             caption="../report/rendered.rst",
@@ -11,9 +12,7 @@ rule figure:
         ),
         "paper_tables/{experiment}/{figure}.md",
         "paper_tables/{experiment}/{figure}.tex",
-    log:
-        "results/logs/figures/{experiment}/{figure}.log",
+    pathvars:
+        file="paper_tables/{experiment}/{figure}.pdf",
     params:
         caption=lambda wildcards: paper.caption(wildcards.experiment, wildcards.figure),
-    run:
-        paper.make(output[0], log[0], workflow.cores)

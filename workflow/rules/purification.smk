@@ -1,28 +1,12 @@
-rule purified_tae:
+use rule dataset as purified with:
     input:
-        paper.inputs(
-            "results/purified/{protocol}/{network}__{paradigm}/seed{seed}/{attack}__{purifier}.npz"
-        ),
-    output:
-        "results/purified/{protocol}/{network}__{paradigm}/seed{seed}/{attack}__{purifier}.npz",
-    log:
-        "results/logs/purified/{protocol}/{network}__{paradigm}/seed{seed}/{attack}__{purifier}.log",
-    resources:
-        **paper.resources(
-            "results/purified/{protocol}/{network}__{paradigm}/seed{seed}/{attack}__{purifier}.npz"
-        ),
-    run:
-        paper.make(output[0], log[0], workflow.cores)
+        images=needs("purified", "images"),
+        helper=needs("purified", "helper"),
+        recipe=changed("purified"),
+    pathvars:
+        file="results/purified/<surrogate>/{attack}__{purifier}.npz",
 
 
-rule purified_clean:
-    input:
-        paper.inputs("results/purified/{protocol}/clean/{purifier}.npz"),
-    output:
-        "results/purified/{protocol}/clean/{purifier}.npz",
-    log:
-        "results/logs/purified/{protocol}/clean/{purifier}.log",
-    resources:
-        **paper.resources("results/purified/{protocol}/clean/{purifier}.npz"),
-    run:
-        paper.make(output[0], log[0], workflow.cores)
+use rule purified as purified_clean with:
+    pathvars:
+        file="results/purified/{protocol}/clean/{purifier}.npz",

@@ -1,68 +1,60 @@
-rule comparison:
+use rule dataset as page with:
     input:
-        paper.inputs("paper_tables/{experiment}/comparison.md"),
+        tables=needs("page", "tables"),
+        figures=needs("page", "figures"),
+        cells=needs("page", "cells"),
+        run=needs("page", "run"),
+        recipe=changed("page"),
+    pathvars:
+        file="paper_tables/{experiment}/index.html",
+    localrule: True  # What takes a moment is not worth a job of its own on a cluster.
+
+
+use rule page as audit with:
+    input:
+        recipe=changed("audit"),
     output:
-        "paper_tables/{experiment}/comparison.md",
+        "<file>",
+        "paper_tables/{experiment}/audit.csv",
+    pathvars:
+        file="paper_tables/{experiment}/audit.md",
+
+
+use rule page as comparison with:
+    input:
+        cells=needs("comparison", "each table"),
+        recipe=changed("comparison"),
+    output:
+        "<file>",
         "paper_tables/{experiment}/comparison.csv",
         "paper_tables/{experiment}/claims.csv",
-    log:
-        "results/logs/reports/{experiment}/comparison.log",
-    run:
-        paper.make(output[0], log[0], workflow.cores)
+    pathvars:
+        file="paper_tables/{experiment}/comparison.md",
 
 
-rule audit:
+use rule page as metrics with:
     input:
-        paper.inputs("paper_tables/{experiment}/audit.md"),
+        cells=needs("metrics", "each table"),
+        recipe=changed("metrics"),
     output:
-        "paper_tables/{experiment}/audit.md",
-        "paper_tables/{experiment}/audit.csv",
-    log:
-        "results/logs/reports/{experiment}/audit.log",
-    run:
-        paper.make(output[0], log[0], workflow.cores)
-
-
-rule metrics:
-    input:
-        paper.inputs("paper_tables/{experiment}/metrics.yaml"),
-    output:
-        "paper_tables/{experiment}/metrics.yaml",
+        "<file>",
         "paper_tables/{experiment}/parameters.yaml",
-    log:
-        "results/logs/reports/{experiment}/metrics.log",
-    run:
-        paper.make(output[0], log[0], workflow.cores)
+    pathvars:
+        file="paper_tables/{experiment}/metrics.yaml",
 
 
-rule run_record:
+use rule page as run_record with:
     input:
-        paper.inputs("paper_tables/{experiment}/run.json"),
-    output:
-        "paper_tables/{experiment}/run.json",
-    log:
-        "results/logs/reports/{experiment}/run.log",
-    run:
-        paper.make(output[0], log[0], workflow.cores)
+        artifacts=needs("run_record", "artifacts"),
+        recipe=changed("run_record"),
+    pathvars:
+        file="paper_tables/{experiment}/run.json",
 
 
-rule page:
+use rule page as pdf with:
     input:
-        paper.inputs("paper_tables/{experiment}/index.html"),
-    output:
-        "paper_tables/{experiment}/index.html",
-    log:
-        "results/logs/reports/{experiment}/index.log",
-    run:
-        paper.make(output[0], log[0], workflow.cores)
-
-
-rule pdf:
-    input:
-        paper.inputs("paper_tables/{experiment}/paper.pdf"),
-    output:
-        "paper_tables/{experiment}/paper.pdf",
-    log:
-        "results/logs/reports/{experiment}/paper.log",
-    run:
-        paper.make(output[0], log[0], workflow.cores)
+        tables=needs("pdf", "tables"),
+        figures=needs("pdf", "figures"),
+        recipe=changed("pdf"),
+    pathvars:
+        file="paper_tables/{experiment}/paper.pdf",

@@ -1,8 +1,9 @@
-rule table:
+use rule page as table with:
     input:
-        paper.inputs("paper_tables/{experiment}/{table}.tex"),
+        cells=needs("table", "cells"),
+        recipe=changed("table"),
     output:
-        "paper_tables/{experiment}/{table}.tex",
+        "<file>",
         report(
             "paper_tables/{experiment}/{table}.csv",
             caption="../report/rendered.rst",
@@ -10,9 +11,7 @@ rule table:
             labels={"table": "{table}"},
         ),
         "paper_tables/{experiment}/{table}.md",
-    log:
-        "results/logs/tables/{experiment}/{table}.log",
+    pathvars:
+        file="paper_tables/{experiment}/{table}.tex",
     params:
         caption=lambda wildcards: paper.caption(wildcards.experiment, wildcards.table),
-    run:
-        paper.make(output[0], log[0], workflow.cores)

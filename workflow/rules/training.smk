@@ -1,15 +1,22 @@
-rule checkpoint:
+use rule dataset as checkpoint with:
     input:
-        paper.inputs(
-            "results/checkpoints/{protocol}/{network}__{paradigm}/seed{seed}.safetensors"
-        ),
-    output:
-        "results/checkpoints/{protocol}/{network}__{paradigm}/seed{seed}.safetensors",
-    log:
-        "results/logs/checkpoints/{protocol}/{network}__{paradigm}/seed{seed}.log",
-    resources:
-        **paper.resources(
-            "results/checkpoints/{protocol}/{network}__{paradigm}/seed{seed}.safetensors"
-        ),
-    run:
-        paper.make(output[0], log[0], workflow.cores)
+        train=needs("checkpoint", "train"),
+        recipe=changed("checkpoint"),
+    pathvars:
+        file="results/checkpoints/<surrogate>.safetensors",
+
+
+use rule dataset as imported with:
+    input:
+        recipe=changed("imported"),
+    pathvars:
+        file="results/checkpoints/{protocol}/{network}__{victim}/seed0.safetensors",
+
+
+use rule dataset as helper with:
+    input:
+        train=needs("helper", "train"),
+        teacher=needs("helper", "teacher"),
+        recipe=changed("helper"),
+    pathvars:
+        file="results/checkpoints/{protocol}/{helper}__{objective}/seed0.safetensors",

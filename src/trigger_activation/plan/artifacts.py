@@ -6,37 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from trigger_activation.errors import UserError, suggest
-from trigger_activation.plan import paths
+from trigger_activation.plan import kinds, recipes
 from trigger_activation.plan.config.schema import CLEAN, STANDARD, Config, Protocol, Variant
 from trigger_activation.plan.graph import Artifact, Inputs, Plan
+from trigger_activation.plan.kind import Kind, Names
+from trigger_activation.plan.layouts import Change, Facts, KindParameters
 from trigger_activation.plan.variants import Resolved, Variants
+from trigger_activation.science.datasets import Split
 from trigger_activation.science.helpers import HELPERS, TrainedHelper
 from trigger_activation.science.networks import NETWORKS
-
-STAGE_VERSIONS = {
-    "dataset": 1,
-    "checkpoint": 1,
-    "imported": 1,
-    "helper": 1,
-    "tae": 1,
-    "purified": 2,
-    "cell": 3,
-    "trigger": 1,
-    "flip": 1,
-    "concept": 1,
-    "theory": 1,
-    "cost": 2,
-    "whitebox": 2,
-    "table": 3,
-    "figure": 1,
-    "comparison": 1,
-    "audit": 1,
-    "metrics": 1,
-    "run": 1,
-    "page": 2,
-    "pdf": 1,
-}
-"""Raised when a stage's shared code computes something else (see tests/unit/test_fingerprints.py)."""
 
 
 class ProtocolArtifacts:
@@ -49,64 +27,62 @@ class ProtocolArtifacts:
         self.plan = plan
         self.variants = variants
 
-    def dataset(self, split: str) -> str:
+    def dataset(self, split: Split) -> str:
         """One split of the protocol's data set."""
         name = self.protocol.dataset
-        path = paths.dataset(name, split)
-        if path in self.plan.artifacts:
+        names = {"dataset": name, "split": split}
+        if (path := kinds.DATASET.path(names)) in self.plan.artifacts:
             return path
         declared = self.config.datasets[name]
         source = self.variants.resolve("datasets", name)
-        parameters = {
-            "source": source.parameters,
-            "split": split,
-            "classes": declared.classes,
-            "image_size": declared.image_size,
-        }
-        return self._add(path, "dataset", parameters, {}, {"source": source})
+        parameters = recipes.DatasetParameters(
+            source=source.parameters, split=split, classes=declared.classes, image_size=declared.image_size
+        )
+        return self._add(kinds.DATASET, names, parameters, {}, {"source": source})
 
     def checkpoint(self, network: str, paradigm: str, seed: int) -> str:
         """A network trained here, or the one that ``config/victims`` declares under the name of the paradigm."""
-        path = paths.checkpoint(self.name, network, paradigm, seed)
-        if path in self.plan.artifacts:
-            return path
         if paradigm in self.config.victims:
-            return self._imported(path, paradigm)
+            return self._imported(paradigm)
+        names = {"protocol": self.name, "network": network, "paradigm": paradigm, "seed": str(seed)}
+        if (path := kinds.CHECKPOINT.path(names)) in self.plan.artifacts:
+            return path
         declared = self.config.datasets[self.protocol.dataset]
         architecture = self.variants.resolve("networks", network)
         self._refuse_small_images(network, f"config/protocols/{self.name}.yaml: networks")
         training = self.variants.resolve("paradigms", paradigm, self.name)
-        parameters = {
-            "network": architecture.parameters,
-            "paradigm": training.parameters,
-            "training": self.protocol.training.model_dump(mode="json"),
-            "images": self.protocol.training_images,
-            "classes": declared.classes,
-            "image_size": declared.image_size,
-            "seed": seed,
-            "threads": self.protocol.threads,
-        }
+        parameters = recipes.CheckpointParameters(
+            network=architecture.parameters,
+            paradigm=training.parameters,
+            training=self.protocol.training,
+            images=self.protocol.training_images,
+            classes=declared.classes,
+            image_size=declared.image_size,
+            seed=seed,
+            threads=self.protocol.threads,
+        )
         return self._add(
-            path,
-            "checkpoint",
+            kinds.CHECKPOINT,
+            names,
             parameters,
             {"train": (self.dataset("train"),)},
             {"network": architecture, "paradigm": training},
         )
 
-    def _imported(self, path: str, victim: str) -> str:
+    def _imported(self, victim: str) -> str:
         declared, dataset = self.config.victims[victim], self.config.datasets[self.protocol.dataset]
         self.variants.used.add(("victims", victim))
         self._refuse_small_images(declared.network, f"{declared.file}: {victim}.network")
         architecture = self.variants.resolve("networks", declared.network)
-        parameters = {
-            "network": architecture.parameters,
-            "file": declared.checkpoint,
-            "sha256": declared.sha256,
-            "classes": dataset.classes,
-            "image_size": dataset.image_size,
-        }
-        return self._add(path, "imported", parameters, {}, {"network": architecture})
+        parameters = recipes.ImportedParameters(
+            network=architecture.parameters,
+            file=declared.checkpoint,
+            sha256=declared.sha256,
+            classes=dataset.classes,
+            image_size=dataset.image_size,
+        )
+        names = {"protocol": self.name, "network": declared.network, "victim": victim}
+        return self._add(kinds.IMPORTED, names, parameters, {}, {"network": architecture})
 
     def networks_and_seeds(self, victim: str) -> tuple[list[str], list[int]]:
         """Of a column's victims: the protocol's, or the one network that was trained elsewhere."""
@@ -116,22 +92,22 @@ class ProtocolArtifacts:
 
     def tae(self, network: str, paradigm: str, attack: str) -> str:
         """The adversarial images of one attack on the first seed's surrogate."""
-        path = paths.tae(self.name, network, paradigm, 0, attack)
-        if path in self.plan.artifacts:
+        names = self._crafted(network, paradigm, attack)
+        if (path := kinds.TAE.path(names)) in self.plan.artifacts:
             return path
         variant = self.config.networks[network]
         family = NETWORKS[variant.class_](**variant.parameters)
         method = self.variants.resolve("attacks", attack, self.name, lambda attack: attack.for_network(family))
-        parameters = {
-            "attack": method.parameters,
-            "batch_size": self.protocol.attack.batch_size,
-            "images": self.protocol.evaluation.images,
-            "threads": self.protocol.threads,
+        parameters = recipes.TaeParameters(
+            attack=method.parameters,
+            batch_size=self.protocol.attack.batch_size,
+            images=self.protocol.evaluation.images,
+            threads=self.protocol.threads,
             **({"without_trigger": True} if self.config.attacks[attack].without_trigger else {}),
-        }
+        )
         return self._add(
-            path,
-            "tae",
+            kinds.TAE,
+            names,
             parameters,
             {
                 "surrogate": (self.checkpoint(network, paradigm, 0),),
@@ -140,6 +116,10 @@ class ProtocolArtifacts:
             },
             {"attack": method},
         )
+
+    def _crafted(self, network: str, paradigm: str, attack: str) -> dict[str, str]:
+        """The names of a TAE set: it is crafted on the first seed's surrogate."""
+        return {"protocol": self.name, "network": network, "paradigm": paradigm, "seed": "0", "attack": attack}
 
     def helper_of(self, kind: str, name: str) -> str | None:
         """The variant of the helper network that an attack or a purifier consults in this protocol."""
@@ -169,19 +149,21 @@ class ProtocolArtifacts:
         method = self.variants.resolve("helpers", name, self.name)
         helper = HELPERS.instance(method.parameters)
         self._refuse_odd_images(name, helper.side_multiple)
-        parameters = {
-            "helper": method.parameters,
-            "image_size": self.config.datasets[self.protocol.dataset].image_size,
-            "threads": self.protocol.threads,
-        }
         inputs: dict[str, tuple[str, ...]] = {}
+        shown: dict[str, int | None] = {}
         if isinstance(helper, TrainedHelper):
-            parameters["images"] = self.protocol.training_images
+            shown["images"] = self.protocol.training_images
             inputs["train"] = (self.dataset("train"),)
             if helper.teacher is not None:
                 inputs["teacher"] = (self._teacher(name, helper.teacher),)
-        path = paths.checkpoint(self.name, name, helper.objective, 0)
-        return self._add(path, "helper", parameters, inputs, {"helper": method})
+        parameters = recipes.HelperParameters(
+            helper=method.parameters,
+            image_size=self.config.datasets[self.protocol.dataset].image_size,
+            threads=self.protocol.threads,
+            **shown,
+        )
+        names = {"protocol": self.name, "helper": name, "objective": helper.objective}
+        return self._add(kinds.HELPER, names, parameters, inputs, {"helper": method})
 
     def _teacher(self, helper: str, network: str) -> str:
         if network not in self.config.networks:
@@ -191,54 +173,47 @@ class ProtocolArtifacts:
             )
         return self.checkpoint(network, STANDARD, 0)
 
-    def purified(self, source: str, path: str, purifier: str) -> str:
+    def _purified(self, kind: Kind, names: Names, source: str) -> str:
         """A TAE set, or the clean test set, after an expensive purifier."""
+        purifier = names["purifier"]
         method = self.variants.resolve("preprocessing", purifier, self.name)
-        parameters = {
-            "purifier": method.parameters,
-            "batch_size": self.protocol.attack.batch_size,
-            "images": self.protocol.evaluation.images,
-            "threads": self.protocol.threads,
-        }
+        parameters = recipes.PurifiedParameters(
+            purifier=method.parameters,
+            batch_size=self.protocol.attack.batch_size,
+            images=self.protocol.evaluation.images,
+            threads=self.protocol.threads,
+        )
         inputs = {"images": (source,), **self._helper_input("preprocessing", purifier)}
-        return self._add(path, "purified", parameters, inputs, {"purifier": method})
+        return self._add(kind, names, parameters, inputs, {"purifier": method})
 
     def cell(self, surrogates: str, attack: str, column: str, victim: str, preprocessing: str | None) -> str:
         """One table cell: the accuracy of every victim on every surrogate's TAE set (Eq. 5-7)."""
-        path = paths.cell(self.name, surrogates, attack, column)
         stored = preprocessing is not None and self._is_stored(preprocessing)
         cheap = None
         if preprocessing is not None and not stored:
             cheap = self.variants.resolve("preprocessing", preprocessing, self.name)
         evaluation = self.protocol.evaluation
         networks, seeds = self.networks_and_seeds(victim)
-        parameters = {
-            "surrogates": surrogates,
-            "attack": attack,
-            "column": column,
-            "networks": self.protocol.networks,
-            "seeds": seeds,
-            "preprocessing": cheap.parameters if cheap else None,
-            "images": evaluation.images,
-            "batch_size": evaluation.batch_size,
-            "bootstrap": evaluation.bootstrap,
-            "threads": self.protocol.threads,
-        }
-        if networks != self.protocol.networks:
-            parameters["victims"] = networks
+        parameters = recipes.CellParameters(
+            surrogates=surrogates,
+            attack=attack,
+            column=column,
+            networks=self.protocol.networks,
+            seeds=seeds,
+            preprocessing=cheap.parameters if cheap else None,
+            images=evaluation.images,
+            batch_size=evaluation.batch_size,
+            bootstrap=evaluation.bootstrap,
+            threads=self.protocol.threads,
+            **({"victims": networks} if networks != self.protocol.networks else {}),
+        )
         inputs = {
             "victims": self._checkpoints(networks, victim, seeds),
             "images": self._image_sets(surrogates, attack, preprocessing if stored else None),
             "test": (self.dataset("test"),),
         }
-        return self._add(
-            path,
-            "cell",
-            parameters,
-            inputs,
-            {"preprocessing": cheap} if cheap else {},
-            by_products=(paths.predictions(self.name, surrogates, attack, column),),
-        )
+        names = {"protocol": self.name, "surrogates": surrogates, "attack": attack, "column": column}
+        return self._add(kinds.CELL, names, parameters, inputs, {"preprocessing": cheap} if cheap else {})
 
     def _evaluation(self) -> dict[str, Any]:
         evaluation = self.protocol.evaluation
@@ -258,35 +233,35 @@ class ProtocolArtifacts:
             )
         return variant
 
-    def changes(self, kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
-        """What the protocol's overrides change in some variants, for captions: label, parameter, old and new value."""
+    def changes(self, kind: str, names: Sequence[str]) -> list[Change]:
+        """What the protocol's overrides change in some variants, for captions."""
         declared = getattr(self.config, kind)
         overrides = getattr(self.protocol.overrides, kind)
         return [
-            {
-                "label": declared[name].label,
-                "parameter": parameter,
-                "declared": declared[name].parameters.get(parameter),
-                "value": value,
-            }
+            Change(
+                label=declared[name].label,
+                parameter=parameter,
+                declared=declared[name].parameters.get(parameter),
+                value=value,
+            )
             for name in dict.fromkeys(names)
             for parameter, value in sorted(overrides.get(name, {}).items())
         ]
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Facts:
         """What captions and comparisons say about the protocol."""
         dataset = self.config.datasets[self.protocol.dataset]
-        return {
-            "name": self.name,
-            "dataset": dataset.label,
-            "classes": dataset.classes,
-            "networks": {name: self.config.networks[name].label for name in self.protocol.networks},
-            "eps": str(self.protocol.attack.eps),
-            "steps": self.protocol.attack.steps,
-            "images": self.protocol.evaluation.images,
-            "epochs": self.protocol.training.epochs,
-            "sanity": self.protocol.sanity.model_dump(),
-        }
+        return Facts(
+            name=self.name,
+            dataset=dataset.label,
+            classes=dataset.classes,
+            networks={name: self.config.networks[name].label for name in self.protocol.networks},
+            eps=str(self.protocol.attack.eps),
+            steps=self.protocol.attack.steps,
+            images=self.protocol.evaluation.images,
+            epochs=self.protocol.training.epochs,
+            sanity=self.protocol.sanity,
+        )
 
     def _is_stored(self, preprocessing: str) -> bool:
         implemented = self.config.preprocessing[preprocessing].implemented
@@ -300,13 +275,13 @@ class ProtocolArtifacts:
             test = self.dataset("test")
             if purifier is None:
                 return (test,)
-            return (self.purified(test, paths.purified_clean(self.name, purifier), purifier),)
+            return (self._purified(kinds.PURIFIED_CLEAN, {"protocol": self.name, "purifier": purifier}, test),)
         sets = []
         for network in self.protocol.networks:
             tae = self.tae(network, surrogates, attack)
             if purifier is not None:
-                path = paths.purified(self.name, network, surrogates, 0, attack, purifier)
-                tae = self.purified(tae, path, purifier)
+                names = {**self._crafted(network, surrogates, attack), "purifier": purifier}
+                tae = self._purified(kinds.PURIFIED, names, tae)
             sets.append(tae)
         return tuple(sets)
 
@@ -329,26 +304,11 @@ class ProtocolArtifacts:
             )
 
     def _add(
-        self,
-        path: str,
-        kind: str,
-        parameters: dict[str, Any],
-        inputs: Inputs,
-        algorithms: dict[str, Resolved],
-        by_products: tuple[str, ...] = (),
+        self, kind: Kind, names: Names, parameters: KindParameters, inputs: Inputs, algorithms: dict[str, Resolved]
     ) -> str:
-        versions = {"stage": STAGE_VERSIONS[kind]}
+        versions = {"stage": kind.version}
         for role, algorithm in algorithms.items():
             versions |= {role: algorithm.version, **{f"{role}.{k}": v for k, v in algorithm.components.items()}}
         obstacles = [a.obstacle for a in algorithms.values() if a.obstacle]
-        return self.plan.add(
-            Artifact(
-                path=path,
-                kind=kind,
-                parameters=parameters,
-                versions=versions,
-                inputs=inputs,
-                by_products=by_products,
-                obstacle=obstacles[0] if obstacles else None,
-            )
-        )
+        obstacle = obstacles[0] if obstacles else None
+        return self.plan.add(Artifact(kind, names, parameters, versions, inputs, obstacle=obstacle))

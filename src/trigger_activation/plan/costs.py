@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
-from trigger_activation.plan.config.schema import Config
+from trigger_activation.plan import recipes
+from trigger_activation.plan.config.schema import Config, DatasetVariant
 from trigger_activation.plan.graph import Artifact, Plan
 from trigger_activation.science.attacks import ATTACKS
 from trigger_activation.science.preprocessing import PREPROCESSING
@@ -19,8 +19,6 @@ TRAINING_PASS_MS = {32: 0.6, 224: 1.54}
 of 50,000 images of 32 px, and 5.5 hours for 100 epochs of about 129,000 of 224 px."""
 JOB_HOURS = 0.006
 """Of every job, to start Snakemake, PyTorch and a GPU."""
-ON_GPU = ("checkpoint", "helper", "tae", "purified", "cell", "whitebox", "flip", "concept", "theory", "cost")
-"""Kinds of artifacts whose jobs run networks."""
 JOB_MIB, IMAGE_COPIES = 4096, 6
 """Memory of a job with small images; how many copies of its images, as uint8, a job may hold on top."""
 SAFETY = 3
@@ -31,21 +29,15 @@ SHORTEST_MINUTES = 20
 class CostModel:
     """Estimates for the artifacts of a plan."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, plan: Plan) -> None:
         self.config = config
+        self.plan = plan
 
     def gpu_hours(self, artifact: Artifact) -> float:
         """Hours of one GPU (see :data:`GPU`); 0 for what runs without one."""
-        if artifact.kind not in ON_GPU or artifact.obstacle:
+        if not artifact.kind.runs_networks or artifact.obstacle:
             return 0.0
-        milliseconds = {
-            "checkpoint": self._training,
-            "tae": self._crafting,
-            "purified": self._purifying,
-            "cell": self._evaluating,
-            "whitebox": self._white_box,
-        }.get(artifact.kind, lambda _: 0.0)(artifact)
-        return milliseconds / 3.6e6 + JOB_HOURS
+        return self._milliseconds(artifact) / 3.6e6 + JOB_HOURS
 
     def minutes(self, artifact: Artifact) -> int:
         """Time to ask a cluster for."""
@@ -53,73 +45,77 @@ class CostModel:
 
     def memory_mib(self, artifact: Artifact) -> int:
         """Memory to ask a cluster for."""
-        if artifact.path.startswith("paper_tables/"):
+        if artifact.kind.is_rendered:
             return JOB_MIB // 2
-        count = self._images(artifact) * (len(artifact.inputs.get("images", ())) or 1)
+        count = _images(artifact) * (len(artifact.inputs.get("images", ())) or 1)
         return JOB_MIB + IMAGE_COPIES * count * self._bytes_of_image(artifact) // 2**20
 
     def bytes(self, artifact: Artifact) -> int:
         """Size of the arrays in it; 0 for networks, whose sizes only building them tells, and for what is small."""
-        if artifact.kind in {"tae", "purified"}:
-            return self._images(artifact) * self._bytes_of_image(artifact)
-        if artifact.kind == "dataset":
-            return self._training_images(artifact) * self._bytes_of_image(artifact)
-        return 0
+        match artifact.parameters:
+            case recipes.TaeParameters() | recipes.PurifiedParameters():
+                return _images(artifact) * self._bytes_of_image(artifact)
+            case recipes.DatasetParameters():
+                return self._training_images(artifact) * self._bytes_of_image(artifact)
+            case _:
+                return 0
 
-    def _training(self, artifact: Artifact) -> float:
-        count = artifact.parameters["images"] or self._training_images(artifact)
-        passes = PARADIGMS.instance(artifact.parameters["paradigm"]).passes
-        return float(artifact.parameters["training"]["epochs"] * count * passes * self._pass_ms(artifact))
+    def _milliseconds(self, artifact: Artifact) -> float:
+        """Of the passes through networks; 0 for what has few."""
+        match artifact.parameters:
+            case recipes.CheckpointParameters() as given:
+                count = given.images or self._training_images(artifact)
+                passes = PARADIGMS.instance(given.paradigm).passes
+                return given.training.epochs * count * passes * self._own_pass_ms(artifact)
+            case recipes.TaeParameters() as given:
+                attack = ATTACKS.instance(given.attack)
+                own = attack.passes * self._own_pass_ms(artifact) * 2 / 3
+                return given.images * (own + attack.helper_calls * self._call_ms(artifact))
+            case recipes.PurifiedParameters() as given:
+                calls = PREPROCESSING.instance(given.purifier).helper_calls
+                return given.images * calls * self._call_ms(artifact)
+            case recipes.CellParameters() as given:
+                forward = self._pass_ms(given.victims or given.networks, artifact) * len(given.seeds) / 3
+                return forward * len(artifact.inputs["images"]) * given.images
+            case recipes.WhiteBoxParameters() as given:
+                attacked = ATTACKS.instance(given.attack).passes + 19 * given.iterations
+                own = self._pass_ms(given.networks, artifact) * len(given.seeds)
+                return given.images * own * (attacked * 2 + given.queries) / 3
+            case _:
+                return 0.0
 
-    def _crafting(self, artifact: Artifact) -> float:
-        attack = ATTACKS.instance(artifact.parameters["attack"])
-        own = attack.passes * self._pass_ms(artifact) * 2 / 3
-        return float(self._images(artifact) * (own + attack.helper_calls * self._call_ms(artifact)))
+    def _own_pass_ms(self, artifact: Artifact) -> float:
+        return self._pass_ms([artifact.names["network"]], artifact)
 
-    def _purifying(self, artifact: Artifact) -> float:
-        purifier = PREPROCESSING.instance(artifact.parameters["purifier"])
-        return float(self._images(artifact) * purifier.helper_calls * self._call_ms(artifact))
-
-    def _evaluating(self, artifact: Artifact) -> float:
-        forward = sum(self._network_ms(Path(path).parts[3], artifact) for path in artifact.inputs["victims"]) / 3
-        return forward * len(artifact.inputs["images"]) * self._images(artifact)
-
-    def _white_box(self, artifact: Artifact) -> float:
-        parameters = artifact.parameters
-        attacked = ATTACKS.instance(parameters["attack"]).passes + 19 * parameters["iterations"]
-        own = sum(self._network_ms(Path(path).parts[3], artifact) for path in artifact.inputs["victims"])
-        return float(self._images(artifact) * own * (attacked * 2 + parameters["queries"]) / 3)
-
-    def _pass_ms(self, artifact: Artifact) -> float:
-        return self._network_ms(Path(artifact.path).parts[3], artifact)
-
-    def _network_ms(self, name: str, artifact: Artifact) -> float:
-        """Milliseconds of a training pass of one image; the name may go on after the network's."""
-        network = self.config.networks[name.partition("__")[0]]
+    def _pass_ms(self, networks: Iterable[str], artifact: Artifact) -> float:
+        """Milliseconds of a training pass of one image through each of some networks."""
         side = self._side(artifact)
-        return _by_side(TRAINING_PASS_MS, side) * _by_side(network.relative_cost, side, 1.0)
+        costs = (_by_side(self.config.networks[name].relative_cost, side, 1.0) for name in networks)
+        return _by_side(TRAINING_PASS_MS, side) * sum(costs)
 
     def _call_ms(self, artifact: Artifact) -> float:
-        for path in artifact.inputs.get("helper", ()):
-            name, _, _ = Path(path).parts[3].partition("__")
-            return _by_side(self.config.helpers[name].call_ms, self._side(artifact), 0.0)
-        return 0.0
-
-    def _images(self, artifact: Artifact) -> int:
-        return int(artifact.parameters.get("images") or 0)
+        """Milliseconds of one call of the helper network, if there is one."""
+        names = [self.plan[path].names["helper"] for path in artifact.inputs.get("helper", ())]
+        return sum(_by_side(self.config.helpers[name].call_ms, self._side(artifact)) for name in names)
 
     def _side(self, artifact: Artifact) -> int:
-        return self.config.datasets[self._dataset(artifact)].image_size
+        return self._dataset(artifact).image_size
 
     def _training_images(self, artifact: Artifact) -> int:
-        return self.config.datasets[self._dataset(artifact)].training_images or 0
+        return self._dataset(artifact).training_images or 0
 
     def _bytes_of_image(self, artifact: Artifact) -> int:
         return 3 * self._side(artifact) ** 2
 
-    def _dataset(self, artifact: Artifact) -> str:
-        group = Path(artifact.path).parts[2]
-        return group if artifact.kind == "dataset" else self.config.protocols[group].dataset
+    def _dataset(self, artifact: Artifact) -> DatasetVariant:
+        names = artifact.names
+        own = names["dataset"] if "dataset" in names else self.config.protocols[names["protocol"]].dataset
+        return self.config.datasets[own]
+
+
+def _images(artifact: Artifact) -> int:
+    """How many images a job reads of each image set, as far as its parameters say so."""
+    return getattr(artifact.parameters, "images", None) or 0
 
 
 def _by_side(numbers: Mapping[int, float], side: int, otherwise: float = 0.0) -> float:

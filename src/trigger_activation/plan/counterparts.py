@@ -1,4 +1,4 @@
-"""Which published column a variant of config corresponds to. The plan imports this module, so it must stay light."""
+"""Which published column a variant of config corresponds to."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from trigger_activation.parameters import grey_levels
+from trigger_activation.plan.layouts import Counterpart
 
 DEFENSES: Mapping[str, tuple[str, str, str]] = {
     "standard": ("none", "", ""),
@@ -25,8 +26,8 @@ DEFENSES: Mapping[str, tuple[str, str, str]] = {
 """Registered class -> defense in published.csv, symbol of its parameter there, name of the parameter here."""
 
 
-def counterpart(name: str, parameters: Mapping[str, Any]) -> dict[str, str] | None:
-    """``defense`` and ``param`` of the published column that shows a class with these parameters.
+def counterpart(name: str, parameters: Mapping[str, Any]) -> Counterpart | None:
+    """The published column that shows a class with these parameters, if one does.
 
     Args:
         name: the registered class.
@@ -35,7 +36,7 @@ def counterpart(name: str, parameters: Mapping[str, Any]) -> dict[str, str] | No
     if name not in DEFENSES:
         return None
     defense, symbol, parameter = DEFENSES[name]
-    return {"defense": defense, "param": f"{symbol}={_spelled(parameters.get(parameter))}" if symbol else ""}
+    return Counterpart(defense=defense, param=f"{symbol}={_spelled(parameters.get(parameter))}" if symbol else "")
 
 
 def _spelled(value: object) -> str:

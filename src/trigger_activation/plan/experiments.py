@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from trigger_activation.errors import UserError
-from trigger_activation.plan import paths
-from trigger_activation.plan.artifacts import STAGE_VERSIONS
+from trigger_activation.plan import kinds, layouts
 from trigger_activation.plan.config.schema import (
     CLEAN,
     STANDARD,
@@ -30,20 +28,31 @@ from trigger_activation.plan.config.schema import (
     TheoryFigure,
     TriggerTable,
 )
-from trigger_activation.plan.graph import Artifact, Inputs, Plan
+from trigger_activation.plan.graph import Artifact, Plan
+from trigger_activation.plan.kind import Kind, Names
+from trigger_activation.plan.layouts import (
+    AccuracyLayout,
+    Layout,
+    ShownAttack,
+    ShownColumn,
+    ShownParadigms,
+    ShownProtocol,
+    ShownRow,
+)
 from trigger_activation.plan.pages import PagePlanner
 from trigger_activation.plan.reports import ReportPlanner
 from trigger_activation.plan.studies import ProtocolStudies
 from trigger_activation.plan.variants import Variants
+from trigger_activation.plan.wildcards import check_paths, check_rows, constraints
 from trigger_activation.science.training.paradigms import PARADIGMS
 from trigger_activation.science.training.paradigms.fixed_trigger import FixedTrigger, TriggerActivation
 
-PAIRS = {
+PAIRS_IN_LABELS = {
     "all": "all pairs",
     "off_diagonal": "different architectures",
     "same_architecture": "same architecture, other seed",
 }
-SURROGATES = {"standard": "", "same": ", adaptive"}
+SURROGATES_IN_LABELS = {"standard": "", "same": ", adaptive"}
 """How labels of supplementary rows tell transfer attacks apart."""
 
 
@@ -51,12 +60,15 @@ def build_plan(config: Config) -> Plan:
     """Plan all experiments in one graph; what they share is there once.
 
     Raises:
-        UserError: config asks for something impossible, or declares something that nothing uses.
+        UserError: config asks for something impossible, or plan/kinds.py is at odds with itself or with config.
     """
+    check_rows()
     plan, variants = Plan(), Variants(config)
     for name, experiment in config.experiments.items():
         ExperimentPlanner(config, name, experiment, plan, variants).run()
-    variants.check_all_used()
+    variants.check_overrides()
+    check_paths({path: artifact.kind for path, artifact in plan.artifacts.items()}, constraints(config))
+    plan.notices = variants.unused()
     return plan
 
 
@@ -128,39 +140,38 @@ class ExperimentPlanner:
         resolved = [self._column(slot, column) for column in columns]
         attacks = [*([CLEAN] if table.clean_row else []), *rows]
         cells = [self._cell(slot, table.surrogates, attack, column) for attack in attacks for column in resolved]
-        layout = {
-            "kind": table.kind,
-            "number": table.number,
-            "title": table.title,
-            "decimals": self._decimals(table),
-            "pairs": table.pairs,
-            "surrogates": table.surrogates,
-            "mean_row": table.mean_row,
-            "rows": [{"attack": attack, "label": self._attack_label(slot, attack)} for attack in attacks],
-            "columns": resolved,
-            "protocol": slot.facts(),
-            "changes": [
-                *slot.changes("attacks", [row for row in attacks if row != CLEAN]),
-                *slot.changes("preprocessing", [c["preprocessing"] for c in resolved if c["preprocessing"]]),
-                *slot.changes("paradigms", [column["victim"] for column in resolved]),
+        crafted = [attack for attack in attacks if attack != CLEAN]
+        preprocessing = [column.preprocessing for column in resolved if column.preprocessing]
+        layout = layouts.AccuracyLayout(
+            kind=table.kind,
+            number=table.number,
+            title=table.title,
+            decimals=self._decimals(table),
+            pairs=table.pairs,
+            surrogates=table.surrogates,
+            mean_row=table.mean_row,
+            rows=self._rows(slot, attacks),
+            columns=resolved,
+            protocol=slot.facts(),
+            changes=[
+                *slot.changes("attacks", crafted),
+                *slot.changes("preprocessing", preprocessing),
+                *slot.changes("paradigms", [column.victim for column in resolved]),
             ],
-            "substitutes": slot.substitutes(
-                [("attacks", row) for row in attacks if row != CLEAN]
-                + [("preprocessing", c["preprocessing"]) for c in resolved if c["preprocessing"]]
+            substitutes=slot.substitutes(
+                [*(("attacks", row) for row in crafted), *(("preprocessing", name) for name in preprocessing)]
             ),
-        }
-        return self._rendered(name, "table", layout, {"cells": tuple(cells)}, ("csv", "md"))
+        )
+        return self._table_of(name, layout, cells)
+
+    def _rows(self, slot: ProtocolStudies, attacks: Sequence[str]) -> list[ShownRow]:
+        return [ShownRow(attack=attack, label=self._attack_label(slot, attack)) for attack in attacks]
 
     @staticmethod
-    def _cell(slot: ProtocolStudies, surrogates: Surrogates, attack: str, column: dict[str, Any]) -> str:
-        trained_by = STANDARD if surrogates == "standard" else column["victim"]
-        return slot.cell(
-            CLEAN if attack == CLEAN else trained_by,
-            attack,
-            column["name"],
-            column["victim"],
-            column["preprocessing"],
-        )
+    def _cell(slot: ProtocolStudies, surrogates: Surrogates, attack: str, column: ShownColumn) -> str:
+        trained_by = STANDARD if surrogates == "standard" else column.victim
+        paradigm = CLEAN if attack == CLEAN else trained_by
+        return slot.cell(paradigm, attack, column.name, column.victim, column.preprocessing)
 
     def _supplementary_table(self, name: str, table: SupplementaryTable, columns: Sequence[Column]) -> str:
         slot = self._slot(table.slots[0], name)
@@ -168,55 +179,51 @@ class ExperimentPlanner:
         cells = [self._supplementary_cell(slot, row, column) for row in table.rows for column in resolved]
         settings = slot.protocol.white_box if any(row.white_box for row in table.rows) else None
         attacks = [row.attack or WHITE_BOX for row in table.rows if row.attack != CLEAN]
-        layout = {
-            "kind": table.kind,
-            "number": table.number,
-            "title": table.title,
-            "decimals": self._decimals(table),
-            "rows": [self._supplementary_row(slot, row) for row in table.rows],
-            "columns": resolved,
-            "protocol": slot.facts(),
-            "white_box": settings and settings.model_dump(),
-            "changes": [
+        layout = layouts.SupplementaryLayout(
+            kind=table.kind,
+            number=table.number,
+            title=table.title,
+            decimals=self._decimals(table),
+            rows=[self._supplementary_row(slot, row) for row in table.rows],
+            columns=resolved,
+            protocol=slot.facts(),
+            white_box=settings,
+            changes=[
                 *slot.changes("attacks", attacks),
-                *slot.changes("paradigms", [column["victim"] for column in resolved]),
+                *slot.changes("paradigms", [column.victim for column in resolved]),
             ],
-            "notes": table.notes,
-        }
-        return self._rendered(name, "table", layout, {"cells": tuple(cells)}, ("csv", "md"))
+            notes=table.notes,
+        )
+        return self._table_of(name, layout, cells)
 
-    def _supplementary_cell(self, slot: ProtocolStudies, row: SupplementaryRow, column: dict[str, Any]) -> str:
+    def _supplementary_cell(self, slot: ProtocolStudies, row: SupplementaryRow, column: ShownColumn) -> str:
         if row.attack is None:
-            return slot.white_box(column["victim"])
+            return slot.white_box(column.victim)
         return self._cell(slot, row.surrogates, row.attack, column)
 
-    def _supplementary_row(self, slot: ProtocolStudies, row: SupplementaryRow) -> dict[str, Any]:
+    def _supplementary_row(self, slot: ProtocolStudies, row: SupplementaryRow) -> ShownAttack:
         if row.attack is None:
             pgd = f"{self.config.attacks[WHITE_BOX].label}-{slot.protocol.attack.steps}"
             label = f"White-box {'AutoAttack' if row.white_box == 'autoattack' else pgd}"
-            return {"label": label, "attack": row.white_box, "surrogates": "victim", "pairs": None}
+            return ShownAttack(label=label, attack=row.white_box or WHITE_BOX, surrogates="victim", pairs=None)
         label = self._attack_label(slot, row.attack)
         if row.attack == CLEAN:
-            return {"label": label, "attack": CLEAN, "surrogates": None, "pairs": row.pairs}
-        label += f", {PAIRS[row.pairs]}{SURROGATES[row.surrogates]}"
-        return {"label": label, "attack": row.attack, "surrogates": row.surrogates, "pairs": row.pairs}
+            return ShownAttack(label=label, attack=CLEAN, surrogates=None, pairs=row.pairs)
+        label += f", {PAIRS_IN_LABELS[row.pairs]}{SURROGATES_IN_LABELS[row.surrogates]}"
+        return ShownAttack(label=label, attack=row.attack, surrogates=row.surrogates, pairs=row.pairs)
 
     def _trigger_table(self, name: str, table: TriggerTable, columns: Sequence[Column]) -> str:
-        measured: list[str] = []
+        studies: list[str] = []
         shown = []
         for letter in table.slots:
             slot = self._slot(letter, name)
             resolved = [self._column(slot, column) for column in columns]
-            measured += [slot.trigger(column["victim"]) for column in resolved]
-            shown.append({"protocol": slot.facts(), "columns": resolved})
-        layout = {
-            "kind": table.kind,
-            "number": table.number,
-            "title": table.title,
-            "decimals": table.decimals,
-            "slots": shown,
-        }
-        return self._rendered(name, "table", layout, {"cells": tuple(measured)}, ("csv", "md"))
+            studies += [slot.trigger(column.victim) for column in resolved]
+            shown.append(ShownProtocol(protocol=slot.facts(), columns=resolved))
+        layout = layouts.TriggerLayout(
+            kind=table.kind, number=table.number, title=table.title, decimals=table.decimals, slots=shown
+        )
+        return self._table_of(name, layout, studies)
 
     def _cost_table(self, name: str, table: CostTable, columns: Sequence[Column]) -> str:
         costs: list[str] = []
@@ -225,9 +232,9 @@ class ExperimentPlanner:
             slot = self._slot(letter, name)
             resolved = [self._column(slot, column) for column in columns]
             costs += [self._cost(slot, column) for column in resolved]
-            shown.append({"protocol": slot.facts(), "columns": resolved})
-        layout = {"kind": table.kind, "number": table.number, "title": table.title, "slots": shown}
-        return self._rendered(name, "table", layout, {"cells": tuple(costs)}, ("csv", "md"))
+            shown.append(ShownProtocol(protocol=slot.facts(), columns=resolved))
+        layout = layouts.CostLayout(kind=table.kind, number=table.number, title=table.title, slots=shown)
+        return self._table_of(name, layout, costs)
 
     def _characteristics_table(self, name: str, table: CharacteristicsTable, rows: Sequence[str]) -> str:
         """Its cells: costs and clean accuracies, the undefended ones first, then accuracies attack by attack."""
@@ -236,109 +243,127 @@ class ExperimentPlanner:
         costs = [self._cost(slot, column) for column in (undefended, *resolved)]
         clean = [self._cell(slot, "standard", CLEAN, column) for column in (undefended, *resolved)]
         attacked = [self._cell(slot, "standard", attack, column) for attack in rows for column in resolved]
-        layout = {
-            "kind": table.kind,
-            "number": table.number,
-            "title": table.title,
-            "columns": resolved,
-            "characteristics": [c.model_dump(mode="json") for c in table.characteristics],
-            "rows": [{"attack": attack, "label": self._attack_label(slot, attack)} for attack in rows],
-            "protocol": slot.facts(),
-        }
-        return self._rendered(name, "table", layout, {"cells": (*costs, *clean, *attacked)}, ("csv", "md"))
+        layout = layouts.CharacteristicsLayout(
+            kind=table.kind,
+            number=table.number,
+            title=table.title,
+            columns=resolved,
+            characteristics=table.characteristics,
+            rows=self._rows(slot, rows),
+            protocol=slot.facts(),
+        )
+        return self._table_of(name, layout, [*costs, *clean, *attacked])
 
     @staticmethod
-    def _cost(slot: ProtocolStudies, column: dict[str, Any]) -> str:
-        return slot.cost(column["name"], column["victim"], column["preprocessing"])
+    def _cost(slot: ProtocolStudies, column: ShownColumn) -> str:
+        return slot.cost(column.name, column.victim, column.preprocessing)
 
     def _figure(self, name: str, figure: Figure) -> str:
-        layout: dict[str, Any] = {"kind": figure.kind, "number": figure.number, "title": figure.title}
         if isinstance(figure, ParadigmFigure):
-            shown, cells = self._paradigms(name, figure)
+            layout, cells = self._paradigms(name, figure)
         elif isinstance(figure, ConceptFigure):
-            shown, cells = self._concept(name, figure)
+            layout, cells = self._concept(name, figure)
         elif isinstance(figure, TheoryFigure):
-            shown, cells = self._theory(figure)
+            layout, cells = self._theory(figure)
         else:
-            shown, cells = self._of_table(figure)
-        return self._rendered(name, "figure", {**layout, **shown}, {"cells": tuple(cells)}, ("png", "md", "tex"))
+            layout, cells = self._of_table(figure)
+        names = {"experiment": self.name, "figure": name}
+        return self._rendered(kinds.FIGURE, names, layout, cells)
 
-    def _paradigms(self, name: str, figure: ParadigmFigure) -> tuple[dict[str, Any], list[str]]:
-        measured: list[str] = []
+    def _paradigms(self, name: str, figure: ParadigmFigure) -> tuple[Layout, list[str]]:
+        studies: list[str] = []
         shown = []
         for letter in figure.slots:
             slot = self._slot(letter, name)
             paradigms = [slot.variant_of_role("paradigms", paradigm) for paradigm in figure.paradigms]
-            measure = slot.flip if figure.kind == "flip" else slot.trigger
-            measured += [measure(paradigm) for paradigm in paradigms]
+            study = slot.flip if figure.kind == "flip" else slot.trigger
+            studies += [study(paradigm) for paradigm in paradigms]
             labels = {paradigm: self.config.paradigms[paradigm].label for paradigm in paradigms}
-            shown.append({"protocol": slot.facts(), "paradigms": labels})
-        return {"slots": shown}, measured
+            shown.append(ShownParadigms(protocol=slot.facts(), paradigms=labels))
+        heading = {"number": figure.number, "title": figure.title}
+        if figure.kind == "flip":
+            return layouts.FlipLayout(kind="flip", **heading, slots=shown), studies
+        return layouts.TriggersLayout(kind="triggers", **heading, slots=shown), studies
 
-    def _concept(self, name: str, figure: ConceptFigure) -> tuple[dict[str, Any], list[str]]:
+    def _concept(self, name: str, figure: ConceptFigure) -> tuple[Layout, list[str]]:
         slot = self._slot(figure.slot, name)
         paradigm = slot.variant_of_role("paradigms", figure.paradigm)
-        shown = {
-            "protocol": slot.facts(),
-            "class_names": self.config.datasets[slot.protocol.dataset].class_names,
-            "paradigm": self.config.paradigms[paradigm].label,
-            "attack": self._attack_label(slot, figure.attack),
-        }
-        return shown, [slot.concept(paradigm, figure.attack, figure.examples)]
+        layout = layouts.ConceptLayout(
+            kind=figure.kind,
+            number=figure.number,
+            title=figure.title,
+            protocol=slot.facts(),
+            class_names=self.config.datasets[slot.protocol.dataset].class_names,
+            paradigm=self.config.paradigms[paradigm].label,
+            attack=self._attack_label(slot, figure.attack),
+        )
+        return layout, [slot.concept(paradigm, figure.attack, figure.examples)]
 
-    def _theory(self, figure: TheoryFigure) -> tuple[dict[str, Any], list[str]]:
+    def _theory(self, figure: TheoryFigure) -> tuple[Layout, list[str]]:
         """The table's columns with fixed triggers."""
-        table = self._rendered_table(figure.table).parameters
-        slot = next(slot for slot in self.protocols.values() if slot.name == table["protocol"]["name"])
-        victims = [column["victim"] for column in table["columns"]]
+        table = self._layout_of(figure.table)
+        slot = next(slot for slot in self.protocols.values() if slot.name == table.protocol.name)
+        victims = [column.victim for column in table.columns]
         paradigms = list(dict.fromkeys(victim for victim in victims if self._is_paradigm(victim, FixedTrigger)))
         if not paradigms:
             raise UserError(
                 f"config/experiments/{self.name}.yaml: {figure.table} shows no network with a fixed trigger, which the "
                 "figure of the theorems is about: add such a column, or leave the figure out"
             )
-        shown = {"protocol": table["protocol"], "attack": self._attack_label(slot, figure.attack)}
-        return shown, [slot.theory(paradigm, figure.attack) for paradigm in paradigms]
+        layout = layouts.TheoryLayout(
+            kind=figure.kind,
+            number=figure.number,
+            title=figure.title,
+            protocol=table.protocol,
+            attack=self._attack_label(slot, figure.attack),
+        )
+        return layout, [slot.theory(paradigm, figure.attack) for paradigm in paradigms]
 
-    def _of_table(self, figure: TableFigure) -> tuple[dict[str, Any], list[str]]:
-        table = self._rendered_table(figure.table)
-        shown: dict[str, Any] = {"table": table.parameters}
-        if figure.kind == "tradeoff":
-            if table.parameters["rows"][0]["attack"] != CLEAN:
-                raise UserError(
-                    f"config/tables/{figure.table}.yaml has no clean row, which the figure of clean against robust "
-                    "accuracy needs: let the figure show another table"
-                )
-            shown["families"] = [self._family(column) for column in table.parameters["columns"]]
-        return shown, list(table.inputs["cells"])
+    def _of_table(self, figure: TableFigure) -> tuple[Layout, list[str]]:
+        table, cells = self._layout_of(figure.table), list(self._rendered_table(figure.table).inputs["cells"])
+        heading: dict[str, str] = {"number": figure.number, "title": figure.title}
+        if figure.kind == "matrices":
+            return layouts.MatricesLayout(kind="matrices", **heading, table=table), cells
+        if table.rows[0].attack != CLEAN:
+            raise UserError(
+                f"config/tables/{figure.table}.yaml has no clean row, which the figure of clean against robust "
+                "accuracy needs: let the figure show another table"
+            )
+        families = [self._family(column) for column in table.columns]
+        return layouts.TradeoffLayout(kind="tradeoff", **heading, table=table, families=families), cells
+
+    def _layout_of(self, name: str) -> AccuracyLayout:
+        layout = self._rendered_table(name).parameters
+        assert isinstance(layout, AccuracyLayout)  # Config refuses figures of other tables.
+        return layout
 
     def _rendered_table(self, name: str) -> Artifact:
-        return self.plan[paths.rendered(self.name, name, "tex")]
+        return self.plan[kinds.TABLE.path({"experiment": self.name, "table": name})]
 
-    def _family(self, column: Mapping[str, Any]) -> str:
-        if self._is_paradigm(column["victim"], TriggerActivation):
+    def _family(self, column: ShownColumn) -> str:
+        if self._is_paradigm(column.victim, TriggerActivation):
             return "Trigger activation"
-        undefended = column["victim"] == STANDARD and not column["preprocessing"]
-        return "Undefended" if undefended else column["group"] or "Other defenses"
+        undefended = column.victim == STANDARD and not column.preprocessing
+        return "Undefended" if undefended else column.group or "Other defenses"
 
     def _is_paradigm(self, victim: str, cls: type[TriggerActivation]) -> bool:
         variant = self.config.paradigms.get(victim)
         return variant is not None and issubclass(PARADIGMS[variant.class_], cls)
 
-    def _column(self, slot: ProtocolStudies, column: Column) -> dict[str, Any]:
+    def _column(self, slot: ProtocolStudies, column: Column) -> ShownColumn:
         imported = self.config.victims.get(column.victim)
         victim = column.victim if imported else slot.variant_of_role("paradigms", column.victim)
         preprocessing = column.preprocessing and slot.variant_of_role("preprocessing", column.preprocessing)
         name = preprocessing or (victim if victim != STANDARD else "none")
-        return {
-            "name": name,
-            "victim": victim,
-            "preprocessing": preprocessing,
-            "label": column.label or self._column_label(slot, victim, preprocessing),
-            "group": column.group,
-            "seeds": len(slot.networks_and_seeds(victim)[1]),
-            **({"network": self.config.networks[imported.network].label} if imported else {}),
-        }
+        return ShownColumn(
+            name=name,
+            victim=victim,
+            preprocessing=preprocessing,
+            label=column.label or self._column_label(slot, victim, preprocessing),
+            group=column.group,
+            seeds=len(slot.networks_and_seeds(victim)[1]),
+            network=self.config.networks[imported.network].label if imported else None,
+        )
 
     def _decimals(self, table: Table) -> int:
         chosen = self.experiment.decimals
@@ -360,24 +385,8 @@ class ExperimentPlanner:
         label: str = getattr(self.config, kind)[name].label
         return f"{label} (substitute)" if helper and self.config.helpers[helper].substitute else label
 
-    def _rendered(
-        self,
-        name: str,
-        kind: str,
-        layout: dict[str, Any],
-        inputs: Inputs,
-        companions: tuple[str, ...],
-        obstacle: str | None = None,
-    ) -> str:
-        main = "tex" if kind == "table" else "pdf"
-        return self.plan.add(
-            Artifact(
-                path=paths.rendered(self.name, name, main),
-                kind=kind,
-                parameters=layout,
-                versions={"stage": STAGE_VERSIONS[kind]},
-                inputs=inputs,
-                companions=tuple(paths.rendered(self.name, name, suffix) for suffix in companions),
-                obstacle=obstacle,
-            )
-        )
+    def _table_of(self, name: str, layout: Layout, cells: Sequence[str]) -> str:
+        return self._rendered(kinds.TABLE, {"experiment": self.name, "table": name}, layout, cells)
+
+    def _rendered(self, kind: Kind, names: Names, layout: Layout, cells: Sequence[str]) -> str:
+        return self.plan.add(Artifact(kind, names, layout, {"stage": kind.version}, {"cells": tuple(cells)}))

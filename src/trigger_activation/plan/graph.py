@@ -6,9 +6,11 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from trigger_activation.errors import UserError
+from trigger_activation.plan.kind import Kind, Names
 
 Inputs = Mapping[str, tuple[str, ...]]
 """Role -> paths of other artifacts."""
@@ -18,22 +20,44 @@ Inputs = Mapping[str, tuple[str, ...]]
 class Artifact:
     """One job's product: what it is made of, and the recipe that identifies it."""
 
-    path: str
-    kind: str
-    """Also the name of the stage function that makes it and of its rule."""
-    parameters: Mapping[str, Any]
+    kind: Kind
+    names: Names
+    """What stands for the wildcards of its path."""
+    parameters: Any
+    """Of the kind's model."""
     versions: Mapping[str, int]
     """Of the stage and of each algorithm in ``parameters``."""
     inputs: Inputs
-    companions: tuple[str, ...] = ()
-    """Further files that the same job writes and that belong to the artifact."""
-    by_products: tuple[str, ...] = ()
-    """Files that the same job writes but that the artifact is complete without."""
     optional: Inputs = field(default_factory=dict)
     """Artifacts that are read where they are there. Only a complete run makes them first; no recipe covers them."""
     obstacle: str | None = None
     """Why it cannot be made yet, as a sentence."""
     recipe: str = ""
+
+    @cached_property
+    def path(self) -> str:
+        """Where it lies."""
+        return self.kind.path(self.names)
+
+    @cached_property
+    def companions(self) -> tuple[str, ...]:
+        """Further files that the same job writes and that belong to the artifact."""
+        return self._filled(self.kind.companions)
+
+    @cached_property
+    def by_products(self) -> tuple[str, ...]:
+        """Files that the same job writes but that the artifact is complete without."""
+        return self._filled(self.kind.by_products)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files without which the artifact is incomplete."""
+        return (self.path, *self.companions)
+
+    @property
+    def group(self) -> str:
+        """The protocol, data set or experiment that it belongs to."""
+        return self.names[self.kind.group]
 
     @property
     def input_paths(self) -> tuple[str, ...]:
@@ -45,10 +69,14 @@ class Artifact:
         """All optional inputs."""
         return tuple(path for paths in self.optional.values() for path in paths)
 
-    @property
-    def files(self) -> tuple[str, ...]:
-        """The files without which the artifact is incomplete."""
-        return (self.path, *self.companions)
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Its parameters as JSON."""
+        settings: dict[str, Any] = self.parameters.as_json()
+        return settings
+
+    def _filled(self, patterns: Iterable[str]) -> tuple[str, ...]:
+        return tuple(pattern.format_map(self.names) for pattern in patterns)
 
 
 def digest(content: Any) -> str:
@@ -64,15 +92,24 @@ class Plan:
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     targets: dict[str, dict[str, str]] = field(default_factory=dict)
     """Experiment -> table or figure name -> path of its artifact."""
+    notices: list[str] = field(default_factory=list)
+    """What config declares to no use, a sentence each."""
 
     def add(self, artifact: Artifact) -> str:
-        """Add an artifact whose inputs are there already; return its path."""
+        """Add an artifact whose inputs are there already; return its path.
+
+        Raises:
+            UserError: it has an input of a role that its kind lacks, or another recipe claims its path.
+        """
+        _check_roles(artifact)
         recipe = self.recipe(artifact)
         known = self.artifacts.get(artifact.path)
         if known is not None and known.recipe != recipe:
             raise UserError(f"two different recipes claim {artifact.path}: rename one of the variants")
-        self.artifacts[artifact.path] = replace(artifact, recipe=recipe)
-        return artifact.path
+        added = replace(artifact, recipe=recipe)
+        vars(added).update(path=artifact.path, settings=artifact.settings)  # Computed once, not for each copy.
+        self.artifacts[added.path] = added
+        return added.path
 
     def recipe(self, artifact: Artifact) -> str:
         """The identity of an artifact whose inputs are there already.
@@ -83,8 +120,8 @@ class Plan:
         return digest(
             {
                 "path": artifact.path,
-                "kind": artifact.kind,
-                "parameters": artifact.parameters,
+                "kind": artifact.kind.name,
+                "parameters": artifact.settings,
                 "versions": artifact.versions,
                 "inputs": {
                     role: [self.artifacts[path].recipe for path in paths] for role, paths in artifact.inputs.items()
@@ -126,3 +163,12 @@ class Plan:
     def of_experiment(self, experiment: str) -> list[Artifact]:
         """Everything that one experiment needs, inputs first."""
         return list(self.upstream(self.targets[experiment].values()))
+
+
+def _check_roles(artifact: Artifact) -> None:
+    for role in {**artifact.inputs, **artifact.optional}:
+        if not artifact.kind.has_role(role):
+            raise UserError(
+                f"{artifact.path} has an input of the role {role}, which the kind {artifact.kind.name} lacks: name it "
+                "in plan/kinds.py"
+            )

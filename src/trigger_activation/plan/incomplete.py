@@ -24,5 +24,7 @@ def without_missing(plan: Plan, table: Artifact, is_there: Callable[[str], bool]
     if len(missing) == len(cells):
         raise UserError(f"{table.path} has none of its {len(cells)} cells yet: run without allow_missing to make them")
     present = tuple(path for position, path in enumerate(cells) if position not in set(missing))
-    changed = replace(table, parameters={**table.parameters, "missing": missing}, inputs={"cells": present})
+    changed = replace(
+        table, parameters=table.parameters.model_copy(update={"missing": missing}), inputs={"cells": present}
+    )
     return replace(changed, recipe=plan.recipe(changed))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 from trigger_activation.errors import UserError
-from trigger_activation.plan import paths
-from trigger_activation.plan.artifacts import STAGE_VERSIONS, ProtocolArtifacts
+from trigger_activation.plan import kinds, recipes
+from trigger_activation.plan.artifacts import ProtocolArtifacts
 from trigger_activation.plan.config.schema import (
     AccuracyTable,
     Column,
@@ -19,21 +18,18 @@ from trigger_activation.plan.config.schema import (
 )
 from trigger_activation.plan.counterparts import counterpart
 from trigger_activation.plan.graph import Artifact, Plan
+from trigger_activation.plan.kind import Kind
+from trigger_activation.plan.layouts import ComparedTable, Counterpart, InPrint, KindParameters, NamedTable
 from trigger_activation.plan.order import in_print
 from trigger_activation.plan.settings import all_settings
 from trigger_activation.plan.variants import Variants
 
 PAPER = "paper"
 """The experiment that is the published one: its protocols say which variant a role stands for in print."""
-
-COMPANIONS: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "comparison": (("comparison", "csv"), ("claims", "csv")),
-    "audit": (("audit", "csv"),),
-    "metrics": (("parameters", "yaml"),),
-}
-"""Report -> names and suffixes of the files beside its first."""
-
-RENDERED = ("table", "figure")
+PUBLISHED = "published.csv"
+"""All numbers that the paper prints, below ``config/published``."""
+WORDS = "table6.csv"
+"""The words of Table VI, beside it."""
 
 
 class ReportPlanner:
@@ -54,33 +50,30 @@ class ReportPlanner:
             tables: name -> path of the experiment's tables.
         """
         if kind == "audit":
-            return self._add(kind, ("published.csv", "table6.csv"), {}, {})
+            published = self._published(PUBLISHED, WORDS)
+            return self._add(kinds.AUDIT, recipes.AuditParameters(published=published), {})
         if kind == "metrics":
             return self._metrics(tables)
-        parameters = {
-            "tables": [
-                {"name": name, "layout": self.plan[tables[name]].parameters, "paper": paper}
-                for name, paper in self._papers(tables).items()
-            ],
-        }
-        inputs = {name: self.plan[tables[name]].inputs["cells"] for name in self._papers(tables)}
-        return self._add(kind, ("published.csv",), parameters, inputs)
+        compared = [
+            ComparedTable(name=name, layout=self.plan[tables[name]].parameters, paper=paper)
+            for name, paper in self._papers(tables).items()
+        ]
+        parameters = recipes.ComparisonParameters(tables=compared, published=self._published(PUBLISHED))
+        return self._add(kinds.COMPARISON, parameters, {table.name: tables[table.name] for table in compared})
 
     def _metrics(self, tables: Mapping[str, str]) -> str:
         """All numbers of all tables, and all parameters behind them, for `dvc metrics diff` and `dvc params diff`."""
-        parameters = {
-            "tables": [{"name": name, "layout": self.plan[tables[name]].parameters} for name in sorted(tables)],
-            "settings": all_settings(self.plan.upstream(tables.values())),
-        }
-        inputs = {name: self.plan[path].inputs["cells"] for name, path in tables.items()}
-        return self._add("metrics", (), parameters, inputs, "yaml")
+        parameters = recipes.MetricsParameters(
+            tables=[NamedTable(name=name, layout=self.plan[tables[name]].parameters) for name in sorted(tables)],
+            settings=all_settings(self.plan.upstream(tables.values())),
+        )
+        return self._add(kinds.METRICS, parameters, tables)
 
-    def compared(self, tables: Mapping[str, str]) -> dict[str, Any]:
+    def compared(self, tables: Mapping[str, str]) -> tuple[dict[str, list[InPrint]], dict[str, str]]:
         """For the page of an experiment with a comparison: what is in print for each table, and the published file."""
         if "comparison" not in self.experiment.reports:
-            return {"papers": {}, "published": {}}
-        file = "published.csv"
-        return {"papers": self._papers(tables), "published": {file: self._sha256(file)}}
+            return {}, {}
+        return self._papers(tables), self._published(PUBLISHED)
 
     def pdf(self, targets: Mapping[str, str]) -> str:
         """One document of all tables and figures.
@@ -89,33 +82,27 @@ class ReportPlanner:
             targets: name -> path of the experiment's tables and figures.
         """
         ordered = sorted(targets, key=in_print)
-        kinds = {kind: tuple(targets[n] for n in ordered if self.plan[targets[n]].kind == kind) for kind in RENDERED}
-        entries = [[name, self.plan[targets[name]].parameters["number"]] for name in ordered]
-        return self.plan.add(
-            Artifact(
-                path=paths.rendered(self.name, "paper", "pdf"),
-                kind="pdf",
-                parameters={"title": self.experiment.title, "entries": entries},
-                versions={"stage": STAGE_VERSIONS["pdf"]},
-                inputs={"tables": kinds["table"], "figures": kinds["figure"]},
-            )
-        )
+        shown = [self.plan[targets[name]] for name in ordered]
+        entries = [(name, artifact.parameters.number) for name, artifact in zip(ordered, shown, strict=True)]
+        inputs = {
+            "tables": tuple(artifact.path for artifact in shown if artifact.kind is kinds.TABLE),
+            "figures": tuple(artifact.path for artifact in shown if artifact.kind is kinds.FIGURE),
+        }
+        parameters = recipes.PdfParameters(title=self.experiment.title, entries=entries)
+        return self.plan.add(Artifact(kinds.PDF, self._names, parameters, {"stage": kinds.PDF.version}, inputs))
 
-    def _papers(self, tables: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
+    def _papers(self, tables: Mapping[str, str]) -> dict[str, list[InPrint]]:
         return {name: self._in_print(name) for name in sorted(tables) if self._comparable(name)}
 
     def _comparable(self, name: str) -> bool:
         return isinstance(self.config.tables[name], AccuracyTable | TriggerTable)
 
-    def _in_print(self, name: str) -> list[dict[str, Any]]:
+    def _in_print(self, name: str) -> list[InPrint]:
         """For each slot of a table: the paper's protocol, and the published counterpart of each column."""
         table, selection = self.config.tables[name], self.experiment.tables[name]
         columns = selection.columns or table.columns
         return [
-            {
-                "protocol": paper.facts(),
-                "columns": [self._counterpart(paper, column) for column in columns],
-            }
+            InPrint(protocol=paper.facts(), columns=[self._counterpart(paper, column) for column in columns])
             for slot in _slots_in_print(table, selection)
             for paper in [self._paper(slot)]
         ]
@@ -129,7 +116,7 @@ class ReportPlanner:
             )
         return ProtocolArtifacts(self.config, experiment.slots[slot], self.plan, self.variants)
 
-    def _counterpart(self, paper: ProtocolArtifacts, column: Column) -> dict[str, str] | None:
+    def _counterpart(self, paper: ProtocolArtifacts, column: Column) -> Counterpart | None:
         """What the paper prints for the column's role: the variant that has this role in the paper's protocol."""
         kind, name = ("preprocessing", column.preprocessing) if column.preprocessing else ("paradigms", column.victim)
         variant = getattr(self.config, kind).get(paper.protocol.roles.get(name, name))
@@ -137,30 +124,21 @@ class ReportPlanner:
             return None
         return counterpart(variant.class_, {"eps": paper.protocol.attack.eps, **variant.parameters})
 
-    def _add(
-        self,
-        kind: str,
-        files: Sequence[str],
-        parameters: Mapping[str, Any],
-        inputs: Mapping[str, tuple[str, ...]],
-        suffix: str = "md",
-    ) -> str:
-        published = {"published": {file: self._sha256(file) for file in files}} if files else {}
-        return self.plan.add(
-            Artifact(
-                path=paths.rendered(self.name, kind, suffix),
-                kind=kind,
-                parameters={**parameters, **published},
-                versions={"stage": STAGE_VERSIONS[kind]},
-                inputs=inputs,
-                companions=tuple(paths.rendered(self.name, *companion) for companion in COMPANIONS[kind]),
-            )
-        )
+    def _add(self, kind: Kind, parameters: KindParameters, tables: Mapping[str, str]) -> str:
+        """A report of the cells of some tables, by name."""
+        inputs = {name: self.plan[path].inputs["cells"] for name, path in tables.items()}
+        return self.plan.add(Artifact(kind, self._names, parameters, {"stage": kind.version}, inputs))
 
-    def _sha256(self, file: str) -> str:
-        if file not in self.config.published:
-            raise UserError(f"config/published/{file} is missing: a report needs it, so restore it")
-        return self.config.published[file]
+    @property
+    def _names(self) -> dict[str, str]:
+        return {"experiment": self.name}
+
+    def _published(self, *files: str) -> dict[str, str]:
+        """Files of published numbers and their sha256."""
+        for file in files:
+            if file not in self.config.published:
+                raise UserError(f"config/published/{file} is missing: a report needs it, so restore it")
+        return {file: self.config.published[file] for file in files}
 
 
 def _slots_in_print(table: TableBase, selection: Selection) -> list[Slot]:

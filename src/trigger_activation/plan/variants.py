@@ -102,19 +102,22 @@ class Variants:
         shared = {key: value for key, value in given_by_protocol.items() if key in cls.model_fields}
         return {**shared, **given}
 
-    def check_all_used(self) -> None:
-        """Every declared variant, victim and override takes part in some experiment.
+    def unused(self) -> list[str]:
+        """A sentence about each declared variant and victim that takes part in no experiment and is not offered."""
+        return [
+            f"{declared.file} declares {name}, which no experiment uses: name it in a protocol or a table, under "
+            "`offered` in config/config.yaml, or remove it"
+            for kind in (*REGISTRIES, "victims")
+            for name, declared in getattr(self.config, kind).items()
+            if (kind, name) not in self.used and name not in self.config.offered.get(kind, ())
+        ]
+
+    def check_overrides(self) -> None:
+        """Every override takes part in some experiment.
 
         Raises:
             UserError: naming the first that does not.
         """
-        for kind in (*REGISTRIES, "victims"):
-            for name in getattr(self.config, kind):
-                if (kind, name) not in self.used:
-                    raise UserError(
-                        f"{getattr(self.config, kind)[name].file} declares {name}, which no experiment uses: name it "
-                        "in a protocol or a table, or remove it"
-                    )
         for protocol_name, protocol in self.config.protocols.items():
             for kind in type(protocol.overrides).model_fields:
                 for name in getattr(protocol.overrides, kind):

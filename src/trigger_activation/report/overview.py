@@ -11,7 +11,7 @@ from trigger_activation.plan import Plan
 from trigger_activation.plan.config.schema import Config
 from trigger_activation.plan.costs import GPU, CostModel, longest_chain
 from trigger_activation.plan.graph import Artifact
-from trigger_activation.store.dvc import CLASSES
+from trigger_activation.plan.kinds import SHARED
 from trigger_activation.store.freshness import Freshness, Status
 from trigger_activation.store.records import is_json, read_record, sidecar
 
@@ -40,7 +40,7 @@ class Hours:
     """
 
     def __init__(self, config: Config, freshness: Freshness, artifacts: Iterable[Artifact]) -> None:
-        self.model = CostModel(config)
+        self.model = CostModel(config, freshness.plan)
         self.measured: dict[str, float] = {}
         self._took: dict[str, float] = defaultdict(float)
         self._estimated: dict[str, float] = defaultdict(float)
@@ -53,7 +53,7 @@ class Hours:
     def of(self, artifact: Artifact) -> float:
         """Hours of one artifact."""
         took = self.measured.get(artifact.path)
-        return self.model.gpu_hours(artifact) * self.pace(artifact.kind) if took is None else took
+        return self.model.gpu_hours(artifact) * self.pace(artifact.kind.name) if took is None else took
 
     def pace(self, kind: str = EVERY_KIND) -> float:
         """Hours measured over hours estimated: of a kind, or of all where none of it is here; 1 where nothing is."""
@@ -72,7 +72,7 @@ class Hours:
 
     def _count(self, artifact: Artifact, took: float) -> None:
         estimated = self.model.gpu_hours(artifact)
-        for kind in (artifact.kind, EVERY_KIND) if estimated else ():
+        for kind in (artifact.kind.name, EVERY_KIND) if estimated else ():
             self._took[kind] += took
             self._estimated[kind] += estimated
 
@@ -80,7 +80,7 @@ class Hours:
 def cost_table(config: Config, plan: Plan, experiment: str) -> str:
     """Jobs, GPU hours, storage and the longest chain, per kind of artifact and per target."""
     everything = plan.of_experiment(experiment)
-    source, model = Hours(config, Freshness(plan), everything), CostModel(config)
+    source, model = Hours(config, Freshness(plan), everything), CostModel(config, plan)
     hours = {artifact.path: source.of(artifact) for artifact in everything}
 
     def totals(artifacts: Iterable[Artifact], targets: Iterable[str] = ()) -> Totals:
@@ -88,13 +88,13 @@ def cost_table(config: Config, plan: Plan, experiment: str) -> str:
         size = sum(model.bytes(artifact) for artifact in counted)
         return Totals(len(counted), sum(hours[a.path] for a in counted), size, longest_chain(plan, hours, targets))
 
-    kinds = dict.fromkeys(artifact.kind for artifact in everything)
+    kinds = dict.fromkeys(artifact.kind.name for artifact in everything)
     targets = plan.targets[experiment]
     lines = [
         f"{source} GiB without networks. The chain is what no number of GPUs shortens.",
         "",
         f"{experiment:<24}{'jobs':>8}{'GPU hours':>12}{'GiB':>10}{'chain':>12}",
-        *(f"{kind:<24}{totals(a for a in everything if a.kind == kind)}"[:-12] for kind in kinds),
+        *(f"{kind:<24}{totals(a for a in everything if a.kind.name == kind)}"[:-12] for kind in kinds),
         "",
         *(f"{name:<24}{totals(plan.upstream([path]), [path])}" for name, path in targets.items()),
         f"{'all':<24}{totals(everything, targets.values())}",
@@ -104,7 +104,7 @@ def cost_table(config: Config, plan: Plan, experiment: str) -> str:
 
 def _measured_hours(artifact: Artifact) -> float | None:
     record = read_record(artifact.path)
-    return record.environment["seconds"] / 3600 if record is not None and record.environment else None
+    return record.environment.seconds / 3600 if record is not None and record.environment else None
 
 
 def status_table(config: Config, plan: Plan, experiment: str) -> str:
@@ -140,7 +140,7 @@ def orphans(plan: Plan) -> Mapping[str, int]:
     for artifact in plan.artifacts.values():
         files = (*artifact.files, *artifact.by_products)
         wanted.update(files, (str(sidecar(file)) for file in files if not is_json(file)))
-    folders = [Path("results") / name for name in (*CLASSES, "cells")]
+    folders = [Path("results") / name for name in (*SHARED, "cells")]
     found = (path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file())
     kept = (".gitignore", ".dvc")
     return {str(p): p.stat().st_size for p in found if str(p) not in wanted and not p.name.endswith(kept)}

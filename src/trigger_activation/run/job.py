@@ -1,33 +1,45 @@
-"""What a stage works with: its spec, its verified inputs, its random streams, and the way it publishes results.
+"""One execution of a stage: its spec, its verified inputs, its random streams, and the way it publishes results.
 
 Stages that only render do not need torch, and should not wait for it: what does is imported on first use.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trigger_activation.errors import UserError
 from trigger_activation.lazy import torch
+from trigger_activation.plan.contents import Content
+from trigger_activation.plan.kind import Kind
+from trigger_activation.plan.kinds import IMPORTED, named
+from trigger_activation.plan.layouts import KindParameters
+from trigger_activation.plan.recipes import (
+    Algorithm,
+    CheckpointParameters,
+    DatasetParameters,
+    HelperParameters,
+    ImportedParameters,
+)
 from trigger_activation.run.spec import InputReference, Spec
 from trigger_activation.science import seeds
 from trigger_activation.science.datasets import ImageStream
 from trigger_activation.store.arrays import load_arrays, map_array, save_arrays
 from trigger_activation.store.atomic import write_text
-from trigger_activation.store.environment import Stopwatch, code_state, processor_name
+from trigger_activation.store.documents import Document, read_document
+from trigger_activation.store.environment import Environment, Stopwatch, code_state, processor_name
 from trigger_activation.store.records import (
     Record,
     damaged_files,
     file_record,
     hash_file,
     is_json,
-    read_content,
     read_record,
     sidecar,
     write_json_artifact,
@@ -40,18 +52,19 @@ if TYPE_CHECKING:
 
     from trigger_activation.science.deployment import DeployedNetwork
 
-IN_GIT = ("paper_tables/", "results/cells/")
-"""Artifacts that git tracks; their records hold nothing that differs between machines."""
+P = TypeVar("P")
+M = TypeVar("M", bound=KindParameters)
 IN_MEMORY = 4 * 2**30
 """Images of more bytes stay in their file, of which the system keeps in memory what there is room for."""
 
 
-class Job:
-    """One execution of a stage."""
+class Job(Generic[P]):
+    """One execution of a stage; ``P`` is the model of its parameters."""
 
     def __init__(self, spec: Spec, device: torch.device | None = None) -> None:
         self.spec = spec
-        self.parameters: Mapping[str, Any] = spec.parameters
+        self.kind = named(spec.kind)
+        self.parameters: P = self.kind.parsed(spec.parameters)
         self._device = device
         self._read: dict[str, str] = {}
         self._stopwatch = Stopwatch()
@@ -125,7 +138,7 @@ class Job:
         (record,) = self.records(role)
         images = self.images(record, count)
         labels = load_arrays(Path(record.path), ("labels",))["labels"]
-        seen = images if margin else middle(images, record.parameters["image_size"])
+        seen = images if margin else middle(images, parameters_of(record, DatasetParameters).image_size)
         return seen, torch.from_numpy(labels[:count]).to(self.device)
 
     def networks(self, role: str) -> list[DeployedNetwork]:
@@ -133,7 +146,11 @@ class Job:
         from trigger_activation.store.checkpoints import load_checkpoint
 
         return [
-            load_checkpoint(Path(record.path), self.device, record.parameters["network"])
+            load_checkpoint(
+                Path(record.path),
+                self.device,
+                _network(record),
+            )
             for record in self.records(role)
         ]
 
@@ -144,29 +161,45 @@ class Job:
         if "helper" not in self.spec.inputs:
             return None
         (record,) = self.records("helper")
-        return load_helper(Path(record.path), self.device, record.parameters["helper"])
+        return load_helper(Path(record.path), self.device, parameters_of(record, HelperParameters).helper)
 
-    def cells(self, role: str = "cells") -> list[dict[str, Any]]:
-        """The contents of JSON inputs, each with its ``path``."""
-        return [{"path": record.path, **read_content(record.path)} for record in self.records(role)]
+    def contents(self, role: str) -> list[Any]:
+        """The contents of JSON inputs, as the models of their kinds."""
+        return [document.content for document in self.documents(role)]
 
-    def optional_content(self, role: str) -> tuple[dict[str, Any], bool] | None:
-        """The content of an optional JSON input, and whether it is of the recipe planned; None where there is none."""
+    def documents(self, role: str) -> list[Document]:
+        """The contents and records of the JSON inputs of one role; each file is parsed once.
+
+        Raises:
+            UserError: an input is missing, damaged, or made by another recipe than the one planned.
+        """
+        documents = [self._document(reference) for reference in self.spec.inputs[role]]
+        self._read |= {document.record.path: document.record.sha256 for document in documents}
+        return documents
+
+    def _document(self, reference: InputReference) -> Document:
+        document = read_document(reference.path)
+        self._check(reference, document.record if document else None)
+        assert document is not None
+        return document
+
+    def optional_document(self, role: str) -> tuple[Document, bool] | None:
+        """An optional JSON input, and whether it is of the recipe planned; None where there is none."""
         (reference,) = self.spec.optional[role]
-        record = read_record(reference.path)
-        if record is None:
+        document = read_document(reference.path)
+        if document is None:
             return None
-        self._read[record.path] = record.sha256
-        return read_content(record.path), record.recipe == reference.recipe
+        self._read[reference.path] = document.record.sha256
+        return document, document.record.recipe == reference.recipe
 
-    def published(self, file: str) -> str:
-        """The text of a file of published numbers.
+    def published(self, file: str, sha256: str) -> str:
+        """The text of a file of published numbers, as the plan saw it.
 
         Raises:
             UserError: it is not the one that the plan saw.
         """
         path = Path("config/published") / file
-        if not path.exists() or hash_file(path) != self.parameters["published"][file]:
+        if not path.exists() or hash_file(path) != sha256:
             raise UserError(f"{path} was changed after this job was planned: start the run again")
         return path.read_text(encoding="utf-8")
 
@@ -181,9 +214,9 @@ class Job:
         save_arrays(Path(self.spec.path), arrays)
         self.publish_record(checks)
 
-    def publish_json(self, content: dict[str, Any]) -> None:
+    def publish_json(self, content: Content) -> None:
         """Write a JSON artifact with its record inside."""
-        write_json_artifact(Path(self.spec.path), content, self._record(self.spec.path, {}))
+        write_json_artifact(Path(self.spec.path), content.as_json(), self._record(self.spec.path, {}))
         self.scratch.discard()
 
     def publish_texts(self, texts: Mapping[str, str]) -> None:
@@ -220,12 +253,12 @@ class Job:
             versions=self.spec.versions,
             inputs=self._read,
             checks=checks,
-            environment=None if path.startswith(IN_GIT) else self._environment(),
+            environment=None if self.kind.is_in_git and path == self.spec.path else self._environment(),
         )
 
-    def _environment(self) -> dict[str, Any]:
+    def _environment(self) -> Environment:
         gpu = self.device.type == "cuda"
-        return {**code_state(), "device": self.device_name, "gpu": gpu, **self._stopwatch.reading()}
+        return Environment(**code_state(), device=self.device_name, gpu=gpu, **self._stopwatch.reading())
 
     def _verified(self, reference: InputReference) -> Record:
         record = self._planned_record(reference)
@@ -236,12 +269,43 @@ class Job:
         return record
 
     def _planned_record(self, reference: InputReference) -> Record:
+        record = read_record(reference.path)
+        self._check(reference, record)
+        assert record is not None
+        return record
+
+    def _check(self, reference: InputReference, record: Record | None) -> None:
+        """Refuse an input that is missing, or not the one planned."""
         path = reference.path
         if not Path(path).exists():
             raise UserError(f"{path}, an input of {self.spec.path}, is missing: ask Snakemake for it first")
-        record = read_record(path)
         if record is None or record.path != path:
             raise UserError(f"{path} has no provenance record of its own: delete it and run again")
         if record.recipe != reference.recipe:
             raise UserError(f"{path} was made by another recipe than {self.spec.path} needs: run Snakemake again")
-        return record
+
+
+def parameters_of(record: Record, model: type[M]) -> M:
+    """The parameters of an input.
+
+    Raises:
+        UserError: it is of another kind.
+    """
+    parameters = named(record.kind).parsed(record.parameters)
+    if not isinstance(parameters, model):
+        raise UserError(f"{record.path} is a {record.kind}, which is of no use here: name another input")
+    return parameters
+
+
+def _network(record: Record) -> Algorithm:
+    """Of a checkpoint, trained here or elsewhere."""
+    if record.kind == IMPORTED.name:
+        return parameters_of(record, ImportedParameters).network
+    return parameters_of(record, CheckpointParameters).network
+
+
+def stage_of(kind: Kind) -> Callable[[Job[Any]], None]:
+    """The function that makes artifacts of a kind; imported now, since what one needs would keep others waiting."""
+    module, _, function = kind.stage.partition(":")
+    stage: Callable[[Job[Any]], None] = getattr(importlib.import_module(f"trigger_activation.{module}"), function)
+    return stage

@@ -9,12 +9,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from trigger_activation.plan.graph import Artifact
+from trigger_activation.plan.kinds import named
 from trigger_activation.report.wording import duration
 
-WEIGHTS = {"checkpoint": 30.0, "tae": 7.0, "cell": 2.0, "flip": 10.0, "whitebox": 50.0}
-"""Rough relative costs of kinds, used until some jobs of a kind have been timed. Data sets have none: they are the
-first jobs, whose time is mostly that of warming up the workers.
-"""
+USUAL_WEIGHT = 0.5
+"""Of kinds that name none (see :attr:`Kind.weight`)."""
 
 
 class Progress:
@@ -29,7 +28,7 @@ class Progress:
 
     def begin(self, planned: Iterable[Artifact]) -> None:
         """Start counting down from what a run will make."""
-        self._left = Counter(artifact.kind for artifact in planned)
+        self._left = Counter(artifact.kind.name for artifact in planned)
         self._total = self._left.total()
         self._start = time.monotonic()
 
@@ -37,8 +36,8 @@ class Progress:
         """Print one line for a finished job."""
         with self._lock:
             self._done += 1
-            self._left[artifact.kind] -= 1
-            self._seconds[artifact.kind].append(seconds)
+            self._left[artifact.kind.name] -= 1
+            self._seconds[artifact.kind.name].append(seconds)
             width = len(str(self._total))
             line = f"[{self._done:{width}}/{self._total}] {artifact.path}  {seconds:.1f} s"
             if remaining := self._remaining():
@@ -53,12 +52,12 @@ class Progress:
     def _remaining(self) -> float:
         """Work left over work done, times the time that has passed; 0 while nothing comparable was timed."""
         spent = sum(sum(seconds) for seconds in self._seconds.values())
-        scales = [self._mean(kind) / WEIGHTS[kind] for kind in self._seconds if kind in WEIGHTS]
+        scales = [self._mean(kind) / weight for kind in self._seconds if (weight := named(kind).weight)]
         if not spent or not scales:
             return 0.0
         scale = sum(scales) / len(scales)
         left = sum(
-            count * (self._mean(kind) if kind in self._seconds else WEIGHTS.get(kind, 0.5) * scale)
+            count * (self._mean(kind) if kind in self._seconds else (named(kind).weight or USUAL_WEIGHT) * scale)
             for kind, count in self._left.items()
             if count > 0
         )

@@ -41,9 +41,9 @@ def write_spec(plan: Plan, artifact: Artifact) -> Path:
     """Write the spec of an artifact, unless the same one is there."""
     spec = Spec(
         path=artifact.path,
-        kind=artifact.kind,
+        kind=artifact.kind.name,
         recipe=artifact.recipe,
-        parameters=dict(artifact.parameters),
+        parameters=artifact.settings,
         versions=dict(artifact.versions),
         inputs=_references(plan, artifact.inputs),
         optional=_references(plan, artifact.optional),

@@ -13,9 +13,9 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from tqdm import tqdm
 from trigger_activation.errors import UserError
 from trigger_activation.lazy import torch
 from trigger_activation.plan.graph import Artifact, Plan
+from trigger_activation.plan.kinds import named
 from trigger_activation.run.spec import read_spec, write_spec
 from trigger_activation.store.atomic import DISK_IS_FULL, writing_to
 
@@ -56,7 +57,7 @@ def run_job(plan: Plan, artifact: Artifact, log: str, workers: int) -> None:
     """
     spec = write_spec(plan, artifact)
     try:
-        call(workers, _perform, str(spec), artifact.recipe, log)
+        _pool(workers).submit(perform, str(spec), artifact.recipe, log).result()
     except TerminatedWorkerError:
         raise UserError(
             f"the worker that made {artifact.path} was killed, probably for want of memory: see {log}, and run again "
@@ -66,15 +67,19 @@ def run_job(plan: Plan, artifact: Artifact, log: str, workers: int) -> None:
 
 def call(workers: int, function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a function in a warm worker and wait for its result."""
-    return _dispatcher.submit(_submit, workers, function, arguments).result().result()
+    return _pool(workers).submit(function, *arguments).result()
 
 
-def _submit(workers: int, function: Callable[..., Any], arguments: Sequence[Any]) -> Future[Any]:
-    executor: Any = get_reusable_executor(  # type: ignore[no-untyped-call]
-        max_workers=workers, timeout=600, initializer=_start, initargs=(os.getpid(),), env=WORKER_ENVIRONMENT
-    )
-    submitted: Future[Any] = executor.submit(function, *arguments)
-    return submitted
+def _pool(workers: int) -> Any:
+    """The pool, made anew where its workers have died or idled for too long."""
+    return _dispatcher.submit(
+        get_reusable_executor,
+        max_workers=workers,
+        timeout=600,
+        initializer=_start,
+        initargs=(os.getpid(),),
+        env=WORKER_ENVIRONMENT,
+    ).result()
 
 
 def _start(parent: int) -> None:
@@ -92,24 +97,26 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _perform(spec_path: str, recipe: str, log: str) -> None:
-    """Run one job in this process; an error is written to the log and passed on."""
-    from trigger_activation.plan.costs import ON_GPU
+def perform(spec_path: str, recipe: str, log: str) -> None:
+    """Run the stage of one job in this process, on a GPU where its kind takes one and the run has one.
+
+    Args:
+        spec_path: what to make.
+        recipe: that the spec must have.
+        log: takes the output; an error is written there too, and passed on.
+    """
     from trigger_activation.run.devices import leased_device
-    from trigger_activation.run.job import Job
-    from trigger_activation.run.stages import load_stage
+    from trigger_activation.run.job import Job, stage_of
 
     with _output_to(Path(log)), _interruptible():
         spec = read_spec(Path(spec_path), recipe)
-        make = load_stage(spec.kind)
-        if not spec.path.startswith("paper_tables/"):  # What is rendered does without torch, and need not wait for it.
+        kind = named(spec.kind)
+        make = stage_of(kind)
+        if not kind.is_rendered:  # What is rendered does without torch, and need not wait for it.
             torch.set_num_threads(spec.parameters.get("threads", 1))
         try:
-            if spec.kind in ON_GPU:
-                with leased_device() as device:
-                    make(Job(spec, device))
-            else:
-                make(Job(spec))
+            with leased_device() if kind.runs_networks else nullcontext() as device:
+                make(Job(spec, device))
         except Exception as error:
             raise _explained(error, spec.path) from None
 
@@ -117,11 +124,11 @@ def _perform(spec_path: str, recipe: str, log: str) -> None:
 @contextmanager
 def _interruptible() -> Iterator[None]:
     """Ctrl-C reaches every process of a terminal: it ends a worker's job, and means nothing to an idle worker."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, before)
 
 
 def _explained(error: Exception, path: str) -> Exception:

@@ -8,26 +8,27 @@ import re
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from snakemake_interface_common.exceptions import WorkflowError
 
-from trigger_activation.errors import UserError
-from trigger_activation.plan import Artifact, build_plan, paths
+from trigger_activation.errors import UserError, suggest
+from trigger_activation.plan import Artifact, build_plan, kinds, wildcards
 from trigger_activation.plan.config import load_config
-from trigger_activation.plan.config.schema import SLUG
-from trigger_activation.plan.costs import ON_GPU, CostModel
+from trigger_activation.plan.costs import CostModel
 from trigger_activation.plan.incomplete import without_missing
-from trigger_activation.report.pdf.engine import MISSING_ENGINE, engine_is_there
+from trigger_activation.plan.kind import EACH_TABLE, Kind
+from trigger_activation.plan.recipes import DatasetParameters
+from trigger_activation.report.pdf.latex import MISSING_ENGINE, engine_is_there
 from trigger_activation.report.wording import duration
 from trigger_activation.run.cluster import Cluster, freeze_config, frozen_config
 from trigger_activation.run.devices import GpuUse, usable_gpus
 from trigger_activation.run.progress import Progress
 from trigger_activation.science.datasets import DATASETS
 from trigger_activation.store import dvc
-from trigger_activation.store.external import EXTERNAL
 from trigger_activation.store.freshness import Freshness, Status, Verdict
 from trigger_activation.store.lock import RunLock
 
@@ -56,7 +57,7 @@ class Workflow:
         self.allow_missing = _switched_on(settings, "allow_missing")
         if self.complete and self.allow_missing:
             raise WorkflowError("complete=true and allow_missing=true contradict each other: drop one of them")
-        self.costs = CostModel(self.config)
+        self.costs = CostModel(self.config, self.plan)
         self.freshness = Freshness(self.plan, self.complete)
         self.progress = Progress()
         self._planned: dict[str, Artifact] = {}
@@ -67,16 +68,7 @@ class Workflow:
     @property
     def constraints(self) -> dict[str, str]:
         """Wildcard constraints, from the same expression that config names are checked with."""
-        names = ("dataset", "protocol", "network", "paradigm", "attack", "column", "experiment", "purifier")
-        return {
-            **dict.fromkeys(names, SLUG),
-            "surrogates": f"(?!measured/){SLUG}",
-            "study": "(?!cost/)[a-z]+",
-            "split": "train|test",
-            "seed": "[0-9]+",
-            "table": "|".join(self.config.tables),
-            "figure": "|".join(self.config.figures),
-        }
+        return wildcards.constraints(self.config)
 
     def targets(self) -> list[str]:
         """What the chosen experiment asks for: tables, figures and reports; with ``complete`` every artifact, with
@@ -86,52 +78,117 @@ class Workflow:
             artifacts = self.plan.of_experiment(experiment)
         else:
             asked = [self.plan[path] for path in self.plan.targets[experiment].values()]
-            artifacts = [artifact for artifact in asked if artifact.kind == "table" or not self.allow_missing]
-        possible = [artifact for artifact in artifacts if artifact.kind != "pdf" or engine_is_there()]
+            artifacts = [artifact for artifact in asked if artifact.kind is kinds.TABLE or not self.allow_missing]
+        possible = [artifact for artifact in artifacts if artifact.kind is not kinds.PDF or engine_is_there()]
         by_products = [file for artifact in possible for file in artifact.by_products if self.complete]
         return [*by_products, *(file for artifact in possible for file in artifact.files)]
 
-    def inputs(self, pattern: str) -> Callable[[Any], list[str]]:
-        """The input function of a rule whose first output is ``pattern``.
+    def needs(self, kind: str, role: str) -> Callable[[Any], list[str]]:
+        """The input function of one role of a rule's artifacts.
 
-        A valid artifact needs nothing, so nothing above it enters the DAG. A stale one needs its inputs and a file
-        that is newer than it, which makes Snakemake run its job.
+        A valid artifact needs nothing, so nothing above it enters the DAG.
+
+        Raises:
+            WorkflowError: there is no such kind, or it lacks the role.
         """
+        rows = self._rows(kind)
+        if not all(row.has_role(role) for row in rows):
+            raise WorkflowError(f"the kind {kind} has no input of the role {role}: {suggest(role, rows[0].roles)}")
 
         def function(wildcards: Any) -> list[str]:
-            return self._needs(_filled(pattern, wildcards))
+            artifact = self._asked(_path(rows, wildcards))
+            return [] if artifact is None else self._inputs_of(artifact, role)
 
         return function
 
-    def resources(self, pattern: str) -> dict[str, Any]:
-        """What the jobs of a rule whose first output is ``pattern`` ask a cluster for: more time and memory at each
-        attempt, and a GPU where networks run."""
+    def changed(self, kind: str) -> Callable[[Any], list[str]]:
+        """The input function of a rule that makes Snakemake run the job of a stale artifact: a file newer than it."""
+        rows = self._rows(kind)
 
-        def minutes(wildcards: Any, attempt: int) -> int:
-            return self.cluster.minutes(self.costs.minutes(self.plan[_filled(pattern, wildcards)]) * attempt)
+        def function(wildcards: Any) -> list[str]:
+            artifact = self._asked(_path(rows, wildcards))
+            stale = artifact is not None and self.freshness.verdict(artifact.path).status is Status.STALE
+            return [self._newer_file(artifact)] if artifact is not None and stale else []
 
-        def memory(wildcards: Any, attempt: int) -> int:
-            return self.costs.memory_mib(self.plan[_filled(pattern, wildcards)]) * min(attempt, MEMORY_TRIES)
+        return function
 
-        def gpu(wildcards: Any) -> int:
-            return int(self.gpu is not GpuUse.NONE and self.plan[_filled(pattern, wildcards)].kind in ON_GPU)
+    @staticmethod
+    def _rows(kind: str) -> list[Kind]:
+        """The rows of a kind, of which it has one for each pattern of its paths.
+
+        Raises:
+            WorkflowError: there is none.
+        """
+        try:
+            name = kinds.of_rule(kind).name
+        except UserError as error:
+            raise WorkflowError(str(error)) from None
+        return [row for row in kinds.KINDS if row.name == name]
+
+    @cached_property
+    def resources(self) -> dict[str, Any]:
+        """What jobs ask a cluster for: more time and memory at each attempt, and a GPU where networks run."""
+
+        def artifact(rulename: str, wildcards: Any) -> Artifact:
+            return self.plan[kinds.of_rule(rulename).path(wildcards)]
+
+        def minutes(wildcards: Any, attempt: int, rulename: str) -> int:
+            return self.cluster.minutes(self.costs.minutes(artifact(rulename, wildcards)) * attempt)
+
+        def memory(wildcards: Any, attempt: int, rulename: str) -> int:
+            return self.costs.memory_mib(artifact(rulename, wildcards)) * min(attempt, MEMORY_TRIES)
+
+        def gpu(wildcards: Any, rulename: str) -> int:
+            del wildcards
+            return int(self.gpu is not GpuUse.NONE and kinds.of_rule(rulename).runs_networks)
 
         return {"runtime": minutes, "mem_mb": memory, "gpu": gpu, **self.cluster.resources}
 
-    def _needs(self, path: str) -> list[str]:
-        if self.allow_missing and self.plan[path].kind == "table":
+    def check(self, rules: Any) -> None:
+        """Refuse a rule whose pattern is not its kind's.
+
+        Args:
+            rules: all rules, as Snakemake names them in a Snakefile.
+
+        Raises:
+            WorkflowError: naming the first such rule, or the first kind without a rule.
+        """
+        for row in kinds.KINDS:
+            try:
+                found = [str(file) for file in getattr(rules, row.rule_name).output]
+            except WorkflowError:
+                raise WorkflowError(
+                    f"workflow/rules has no rule {row.rule_name}, which plan/kinds.py has a row for: write it"
+                ) from None
+            expected = [row.pattern, *row.companions, *row.by_products]
+            if found != expected:
+                raise WorkflowError(
+                    f"workflow/rules: the rule {row.rule_name} makes {found}, but plan/kinds.py says {expected}: "
+                    "correct one of them"
+                )
+
+    def _asked(self, path: str) -> Artifact | None:
+        """The artifact that a job would make, noted as planned; None if it is valid."""
+        if path in self._planned:
+            return self._planned[path]
+        if self.allow_missing and self.plan[path].kind is kinds.TABLE:
             self._do_without_missing_cells(path)
         artifact = self.plan[path]
-        verdict = self.freshness.verdict(path)
-        if verdict.valid:
-            return []
-        if self.allow_missing and artifact.kind != "table":
+        if self.freshness.verdict(path).valid:
+            return None
+        if self.allow_missing and artifact.kind is not kinds.TABLE:
             raise UserError(f"allow_missing=true renders tables only: ask for {path} without it")
         self._planned[path] = artifact
-        inputs = [*artifact.input_paths, *(artifact.optional_paths if self.complete else ())]
-        self._inputs.update(inputs)
-        newer = [self._newer_file(artifact)] if verdict.status is Status.STALE else []
-        return [*inputs, *newer]
+        return artifact
+
+    def _inputs_of(self, artifact: Artifact, role: str) -> list[str]:
+        optional = artifact.optional if self.complete else {}
+        if role == EACH_TABLE:
+            found = list(artifact.input_paths)
+        else:
+            found = [*artifact.inputs.get(role, ()), *optional.get(role, ())]
+        self._inputs.update(found)
+        return found
 
     def _do_without_missing_cells(self, path: str) -> None:
         table = without_missing(self.plan, self.plan[path], lambda cell: self.freshness.verdict(cell).valid)
@@ -146,7 +203,7 @@ class Workflow:
     @staticmethod
     def caption(experiment: str, name: str) -> str:
         """For Snakemake's report: the caption of a rendered table or figure as reStructuredText, if it is there."""
-        path = Path(paths.rendered(experiment, name, "md"))
+        path = Path(kinds.TABLE.path({"experiment": experiment, "table": name})).with_suffix(".md")
         first = path.read_text(encoding="utf-8").partition("\n")[0] if path.exists() else ""
         plain = re.sub(r"\\(.)", r"\1", first.replace("**", ""))
         return re.sub(r"([\\*`|_])", r"\\\1", plain)
@@ -171,7 +228,7 @@ class Workflow:
         if self._marker is not None:
             self._marker.reset()
         _forgive_future_times(path for path in self._inputs if path not in self._planned)
-        for notice in filter(None, (self._offer(), self._tries())):
+        for notice in filter(None, (*self.plan.notices, self._offer(), self._tries())):
             print(notice, flush=True)
         self.progress.begin(self._planned.values())
 
@@ -184,7 +241,7 @@ class Workflow:
     def _offer(self) -> str | None:
         """If this run makes again what others may have published: how to fetch that instead."""
         missing = [path for path in self._planned if self.freshness.verdict(path).status is Status.MISSING]
-        folders = {path: folder for path in missing if (folder := dvc.folder(path)) and dvc.is_tracked(folder)}
+        folders = {path: folder for path in missing if (folder := kinds.shared_folder(path)) and dvc.is_tracked(folder)}
         if not folders:
             return None
         places = ", ".join(sorted({str(folder) for folder in folders.values()}))
@@ -231,12 +288,12 @@ class Workflow:
         """What was made and where to look."""
         made = len(self._planned)
         lines = [f"\n{made} artifact{'s' * (made != 1)} made in {duration(self.progress.elapsed)}."]
-        rendered = [path for path in self._planned if path.startswith("paper_tables/")]
+        rendered = [path for path in self._planned if self.plan[path].kind.is_rendered]
         if rendered:
             lines.append("Rendered:")
             lines += [f"  {path}" for path in sorted(rendered)]
         if "pdf" in self.config.experiments[self.config.experiment].reports and not engine_is_there():
-            lines.append(f"{paths.rendered(self.config.experiment, 'paper', 'pdf')} was left out: {MISSING_ENGINE}.")
+            lines.append(f"{kinds.PDF.path({'experiment': self.config.experiment})} was left out: {MISSING_ENGINE}.")
         lines.append(f"`trigact show {self.config.experiment}` prints the tables here.")
         return "\n".join(lines)
 
@@ -245,8 +302,11 @@ class Workflow:
         return self.freshness.verdict(path)
 
 
-def _filled(pattern: str, wildcards: Any) -> str:
-    return pattern.format(**dict(wildcards.items()))
+def _path(rows: Sequence[Kind], wildcards: Any) -> str:
+    """The path that wildcards fill, by whichever of a kind's patterns has just these."""
+    names = dict(wildcards.items())
+    (path,) = (row.path(names) for row in rows if row.wildcards == names.keys())
+    return path
 
 
 def _switched_on(settings: Mapping[str, Any], name: str) -> bool:
@@ -262,10 +322,10 @@ def _gpu_use(settings: Mapping[str, Any]) -> GpuUse:
 
 def obstacle(artifact: Artifact) -> str | None:
     """Why an artifact cannot be made here, as a sentence; None if nothing is known to prevent it."""
-    if artifact.kind == "pdf" and not engine_is_there():
+    if artifact.kind is kinds.PDF and not engine_is_there():
         return MISSING_ENGINE
-    if artifact.kind == "dataset" and artifact.obstacle is None:
-        return DATASETS.instance(artifact.parameters["source"]).missing(EXTERNAL)
+    if isinstance(artifact.parameters, DatasetParameters) and artifact.obstacle is None:
+        return DATASETS.instance(artifact.parameters.source).missing(kinds.EXTERNAL)
     return artifact.obstacle
 
 

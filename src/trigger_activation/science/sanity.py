@@ -7,7 +7,6 @@ go beyond one. ``docs/sanity-checks.md`` has a paragraph on each check.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from pydantic import NonNegativeFloat
 
@@ -45,20 +44,24 @@ class SanityLimits(StrictModel):
     """Points by which the accuracy under one step of eps is below that under the iterated attack."""
 
 
-def failures(cell: Mapping[str, Any], limits: Mapping[str, float]) -> dict[str, float]:
+def failures(evidence: Evidence, limits: SanityLimits) -> dict[str, float]:
     """The checks that a cell fails, and the worst that was observed."""
-    evidence: Evidence = cell.get("evidence", {})
     worst = {check: max(values) for check, values in evidence.items() if values}
-    return {check: value for check, value in worst.items() if value > limits[check]}
+    return {check: value for check, value in worst.items() if value > getattr(limits, check)}
 
 
-def explanation(cells: Iterable[Mapping[str, Any]], limits: Mapping[str, float]) -> str | None:
-    """A sentence on all checks that some cell fails, for a caption; None if none does."""
+def explanation(evidences: Iterable[Evidence], limits: SanityLimits) -> str | None:
+    """A sentence on all checks that some cell fails, for a caption; None if none does.
+
+    Args:
+        evidences: of each cell.
+        limits: of the cells' protocol.
+    """
     worst: dict[str, float] = {}
-    for cell in cells:
-        for check, value in failures(cell, limits).items():
+    for evidence in evidences:
+        for check, value in failures(evidence, limits).items():
             worst[check] = max(value, worst.get(check, value))
     if not worst:
         return None
-    told = [EXPLANATIONS[c].format(worst=worst[c], limit=limits[c]) for c in EXPLANATIONS if c in worst]
+    told = [EXPLANATIONS[c].format(worst=worst[c], limit=getattr(limits, c)) for c in EXPLANATIONS if c in worst]
     return f"†: fails a sanity check: {'; '.join(told)}."

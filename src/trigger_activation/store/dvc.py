@@ -18,9 +18,8 @@ from pathlib import Path
 import yaml
 
 from trigger_activation.errors import UserError
+from trigger_activation.plan.kinds import SHARED, shared_folder
 
-CLASSES = ("datasets", "checkpoints", "taes", "purified", "predictions")
-"""Folders below ``results/`` whose files DVC keeps; each of their folders is tracked on its own."""
 CACHE = Path(".dvc/cache")
 """Where DVC keeps copies, unless it is told to share them with other repositories."""
 TEMPORARY = f".{'?' * 22}.tmp"
@@ -86,14 +85,6 @@ def remote() -> str:
     return name
 
 
-def folder(file: str) -> Path | None:
-    """The tracked folder that a file lies in, such as ``results/checkpoints/fashion16``; None if DVC keeps it not."""
-    parts = Path(file).parts
-    if len(parts) < 4 or parts[0] != "results" or parts[1] not in CLASSES:
-        return None
-    return Path(*parts[:3])
-
-
 def is_tracked(folder: Path) -> bool:
     """Whether somebody has published files of this folder."""
     return folder.with_name(f"{folder.name}.dvc").exists()
@@ -148,7 +139,7 @@ def _list_md5(folder: Path) -> str:
 
 def published_md5(file: str) -> str | None:
     """What DVC knows the published bytes of a file by; None if it is not published."""
-    place = folder(file)
+    place = shared_folder(file)
     return None if place is None else listed(place).get(file)
 
 
@@ -213,7 +204,7 @@ def remove_leftovers(idle_seconds: float = 0.0) -> None:
     Args:
         idle_seconds: for how long nobody may have written to them.
     """
-    for place in (CACHE, *(Path("results") / name for name in CLASSES)):
+    for place in (CACHE, *(Path("results") / name for name in SHARED)):
         for path in place.rglob(TEMPORARY):
             with suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime >= idle_seconds:

@@ -12,9 +12,35 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "diffusers", "pyautoattack", "safetensors", "snakemake")
 TRACKED = ("src", "config", "workflow", "requirements.lock")
 """What makes a working tree dirty."""
+
+
+class Environment(BaseModel):
+    """What a record says about the making of its artifact."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    commit: str | None
+    """None outside of git."""
+    dirty: bool
+    """Whether what makes results differed from that commit."""
+    packages: dict[str, str]
+    """Name -> version."""
+    python: str
+    host: str
+    machine: str
+    """Its architecture: ``x86_64``."""
+    device: str
+    """The GPU's name, or that of the processor."""
+    gpu: bool
+    seconds: float
+    """Wall time, that of interrupted runs included."""
+    cpu_seconds: float
+    peak_memory_mib: float
 
 
 @cache

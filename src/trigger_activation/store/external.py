@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from zipfile import is_zipfile
 
@@ -14,11 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from trigger_activation.errors import UserError
+from trigger_activation.plan.kinds import EXTERNAL
 from trigger_activation.store.checkpoints import TRIGGER, build_network
 from trigger_activation.store.records import hash_file
 
-EXTERNAL = Path("results/external")
-"""Where users put files that this project does not come with."""
 STATE_KEYS = ("state_dict", "model_state_dict", "model", "net")
 """Under which training scripts put the weights, beside the epoch and the optimizer's state."""
 WRAPPERS = re.compile(r"(?:(?:module|_orig_mod|network)\.)+")

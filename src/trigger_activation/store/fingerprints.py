@@ -1,8 +1,12 @@
 """Fingerprints of the code that makes results, so that a change of code asks for a change of version.
 
 A recipe names versions, not code: reformatting or a better comment must not retrain anything. What protects the
-other direction is a committed list of fingerprints, one per registered algorithm and one per stage. A test fails when
-code changed and its version did not; ``trigact accept`` writes the list anew.
+other direction is a committed list of fingerprints, one per registered algorithm and one per kind of artifact. A test
+fails when code changed and its version did not; ``trigact accept`` writes the list anew.
+
+The fingerprint of a kind covers its stage function and what that reaches: functions of the stages and methods of the
+job, the modules of ``science`` that its row watches, the formats of files that it writes, the modules of ``report``
+that it calls, and whatever of science and reports these import in turn. Registered algorithms have their own.
 """
 
 from __future__ import annotations
@@ -12,167 +16,132 @@ import hashlib
 import importlib
 import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from trigger_activation.parameters import Parameters
-from trigger_activation.plan.artifacts import STAGE_VERSIONS
+from trigger_activation.plan.kind import Kind
+from trigger_activation.plan.kinds import KINDS
 from trigger_activation.plan.variants import REGISTRIES
 from trigger_activation.store.atomic import write_text
 
 PACKAGE = Path(__file__).parent.parent
 COMMITTED = Path(__file__).with_name("fingerprints.json")
-
-TABLES = (
-    "report/tables/__init__.py",
-    "report/tables/accuracy.py",
-    "report/tables/supplementary.py",
-    "report/tables/trigger.py",
-    "report/tables/cost.py",
-    "report/tables/characteristics.py",
-    "report/tables/grid.py",
-)
-"""What builds tables, apart from their wording and look."""
-
-SHARED: Mapping[str, tuple[str, ...]] = {
-    "dataset": ("store/arrays.py",),
-    "checkpoint": (
-        "science/seeds.py",
-        "science/training/loop.py",
-        "science/training/data.py",
-        "science/training/settings.py",
-        "science/snapshots.py",
-        "science/training/paradigms/__init__.py",
-        "science/networks/_small.py",
-        "science/precision.py",
-        "science/freezing.py",
-        "science/_folding.py",
-        "science/_winograd.py",
-        "store/checkpoints.py",
-    ),
-    "imported": ("store/checkpoints.py", "store/external.py"),
-    "helper": ("science/seeds.py", "science/snapshots.py", "store/checkpoints.py", "store/external.py"),
-    "tae": (
-        "science/seeds.py",
-        "science/attacks/engine.py",
-        "science/evaluation/loss.py",
-        "science/deployment.py",
-        "science/freezing.py",
-        "science/_folding.py",
-        "science/_winograd.py",
-    ),
-    "cell": ("science/seeds.py", "science/evaluation/accuracy.py", "science/deployment.py"),
-    "trigger": ("science/evaluation/triggers.py", "store/pictures.py"),
-    "flip": ("science/evaluation/triggers.py",),
-    "concept": (
-        "science/evaluation/accuracy.py",
-        "science/evaluation/concept.py",
-        "science/deployment.py",
-        "store/pictures.py",
-    ),
-    "theory": ("science/evaluation/loss.py", "science/evaluation/theory.py", "science/deployment.py"),
-    "cost": ("science/evaluation/timing.py",),
-    "purified": ("science/seeds.py", "store/checkpoints.py"),
-    "whitebox": (
-        "science/seeds.py",
-        "science/evaluation/accuracy.py",
-        "science/evaluation/white_box.py",
-        "science/attacks/engine.py",
-        "science/deployment.py",
-        "science/freezing.py",
-        "science/_folding.py",
-        "science/_winograd.py",
-    ),
-    "table": (
-        *TABLES,
-        "science/sanity.py",
-        "report/tables/facts.py",
-        "report/tables/marks.py",
-        "science/evaluation/contrast.py",
-        "report/tables/templates/table.tex.j2",
-        "report/tables/templates/table.md.j2",
-    ),
-    "figure": (
-        "report/figures/__init__.py",
-        "report/figures/_labels.py",
-        "report/figures/_shared.py",
-        "report/figures/concept.py",
-        "report/figures/flip.py",
-        "report/figures/matrices.py",
-        "report/figures/theory.py",
-        "report/figures/tradeoff.py",
-        "report/figures/triggers.py",
-        "report/figures/paper.mplstyle",
-        "report/pdf/source.py",
-        "report/pdf/templates/figure.tex.j2",
-        "store/pictures.py",
-        "report/tables/accuracy.py",
-        "report/tables/facts.py",
-        "report/tables/grid.py",
-    ),
-    "comparison": (
-        "report/published/numbers.py",
-        "report/published/claims.py",
-        "report/published/verdicts.py",
-        "report/published/run.py",
-        "report/published/comparison.py",
-        "report/published/render.py",
-        "report/published/templates/comparison.md.j2",
-        "science/evaluation/contrast.py",
-        "report/tables/accuracy.py",
-        "report/tables/trigger.py",
-        "report/tables/facts.py",
-        "report/tables/grid.py",
-    ),
-    "metrics": TABLES,
-    "audit": (
-        "report/published/numbers.py",
-        "report/published/audit.py",
-        "report/published/render.py",
-        "report/published/templates/audit.md.j2",
-        "report/tables/grid.py",
-    ),
-    "pdf": ("report/pdf/engine.py", "report/pdf/source.py", "report/pdf/templates/paper.tex.j2"),
-    "run": ("store/totals.py",),
-    "page": (
-        "report/page/build.py",
-        "report/page/details.py",
-        "report/page/render.py",
-        "report/page/templates/index.html.j2",
-        "report/page/templates/style.css",
-        "report/page/templates/page.js",
-        "report/published/comparison.py",
-    ),
-}
-"""Code that a stage shares between algorithms: changing it may change what the stage makes."""
-
-
-SHARED_HELPERS = (".attacks.engine", ".helpers.diffusion", ".science.freezing")
-"""Modules that algorithms share and that register none."""
+STAGES, JOB = PACKAGE / "run/stages", PACKAGE / "run/job.py"
+CONTENTS = ("arrays", "checkpoints", "external", "pictures", "totals")
+"""Modules of ``store`` that decide bytes of artifacts; the others say where these lie and who made them."""
+ASSETS = ("templates/*", "*.mplstyle")
+"""Files that modules of a report's package read."""
+T = TypeVar("T", bound=ast.AST)
+Statement = tuple[Path, ast.stmt]
+Reached = tuple[Path, ast.FunctionDef]
+"""A function and the file that it stands in."""
 
 
 def fingerprints() -> dict[str, dict[str, Any]]:
-    """Version and fingerprint of every registered algorithm and every stage."""
+    """Version and fingerprint of every registered algorithm and every kind of artifact."""
     found = {}
     for kind, registry in REGISTRIES.items():
         for name in registry.names():
             code = "\n".join(_code(file) for file in _sources(registry[name]))
             found[f"{kind}/{name}"] = _entry(registry[name].version, code)
-    modules = [ast.parse(file.read_text(encoding="utf-8")) for file in sorted((PACKAGE / "run/stages").glob("*.py"))]
-    stages = [node for module in modules for node in module.body]
-    for stage, files in SHARED.items():
-        code = "\n".join([stage_code(stages, f"make_{stage}"), *(_code(PACKAGE / file) for file in files)])
-        found[f"stage/{stage}"] = _entry(STAGE_VERSIONS[stage], code)
+    for row in KINDS:
+        stage = [ast.unparse(node) for _, node in _reached(row)]
+        found[f"stage/{row.name}"] = _entry(row.version, "\n".join([*stage, *map(_code, watched_files(row))]))
     return found
+
+
+def watched_files(kind: Kind) -> list[Path]:
+    """The modules, and the files that they read, that the bytes of a kind depend on beside its stage."""
+    own = [module for module in uses(kind) if module.startswith("report.") or _decides_bytes(module)]
+    modules = _closure([*(f"science.{module}" for module in kind.watches), *own])
+    return list(dict.fromkeys(file for module in modules for file in (_file(module), *_assets(module))))
+
+
+def uses(kind: Kind) -> list[str]:
+    """The modules of this package that the stage of a kind uses itself, by way of stages and the job; sorted."""
+    found: set[str] = set()
+    for file, node in _reached(kind):
+        names = _names(node)
+        found |= {module for alias, module in _imports(_tree(file)) if alias in names}
+    return sorted(found)
+
+
+def _decides_bytes(module: str) -> bool:
+    return module.startswith("store.") and module.rpartition(".")[2] in CONTENTS
+
+
+def _closure(modules: Iterable[str]) -> list[str]:
+    """The modules, and the shared ones of science and reports that they import, and so on."""
+    found = list(dict.fromkeys(modules))
+    for module in found:
+        imported = [name for _, name in _imports(_tree(_file(module)))]
+        found += [name for name in dict.fromkeys(imported) if name not in found and _is_shared(name)]
+    return found
+
+
+@cache
+def _is_shared(module: str) -> bool:
+    """Whether it is code of science or reports that no registered algorithm has to itself."""
+    if not module.startswith(("science.", "report.")) or not _file(module).exists():
+        return False
+    return module not in _registering() and not (module.startswith("science.") and _file(module).stem == "__init__")
+
+
+@cache
+def _registering() -> frozenset[str]:
+    """The modules that register an algorithm."""
+    classes = (registry[name] for registry in REGISTRIES.values() for name in registry.names())
+    return frozenset(cls.__module__.removeprefix("trigger_activation.") for cls in classes)
+
+
+def _file(module: str) -> Path:
+    """Of a module below the package."""
+    path = PACKAGE / module.replace(".", "/")
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _assets(module: str) -> list[Path]:
+    """What a package of reports reads beside its modules."""
+    if not module.startswith("report."):
+        return []
+    folder = _file(module).parent
+    return sorted(file for pattern in ASSETS for file in folder.glob(pattern))
+
+
+@cache
+def _tree(file: Path) -> ast.Module:
+    """A module, normalised."""
+    return normalised(ast.parse(file.read_text(encoding="utf-8")))
+
+
+@cache
+def _imports(tree: ast.AST) -> tuple[tuple[str, str], ...]:
+    """Name and module of everything that code imports from this package; a module imported by name is itself meant."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("trigger_activation."):
+            module = str(node.module).removeprefix("trigger_activation.")
+            modules = ((alias, f"{module}.{alias.name}") for alias in node.names)
+            found += [(alias.asname or alias.name, own if _file(own).exists() else module) for alias, own in modules]
+    return tuple(found)
+
+
+def _names(tree: ast.AST) -> set[str]:
+    """What code names, but for annotations: variables, functions and modules."""
+    annotations = [getattr(node, field, None) for node in ast.walk(tree) for field in ("annotation", "returns")]
+    silent = {id(node) for annotation in annotations if annotation for node in ast.walk(annotation)}
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in silent}
 
 
 def _sources(algorithm: type[Parameters]) -> list[Path]:
     """Files of the classes that an algorithm consists of (its own, its bases', its components') and their helpers.
 
-    What its stage shares between algorithms is the stage's to watch, unless a component brings it to another stage.
+    What the row of its kind watches is the kind's, unless a component brings it to another stage.
     """
-    common = {PACKAGE / file for files in SHARED.values() for file in files}
+    common = {_file(module) for module in _closure(f"science.{module}" for kind in KINDS for module in kind.watches)}
     own = [file for file in _with_helpers(_files_of(algorithm)) if file not in common]
     return list(
         dict.fromkeys([*own, *(file for used in algorithm.components for file in _with_helpers(_files_of(used)))])
@@ -185,18 +154,14 @@ def _files_of(algorithm: type[Parameters]) -> list[Path]:
 
 
 def _with_helpers(files: list[Path]) -> list[Path]:
-    """The files, and the modules of this package named with an underscore that they import, and so on."""
-    found = list(files)
-    for file in found:
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-        modules = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-        private = [
-            PACKAGE.parent / f"{module.replace('.', '/')}.py"
-            for module in modules
-            if "._" in module or module.endswith(SHARED_HELPERS)
-        ]
-        found += [helper for helper in private if helper.exists() and helper not in found]
-    return found
+    """The files, and the modules that they share with other algorithms."""
+    modules = [_module(file) for file in files]
+    return [*files, *(_file(module) for module in _closure(modules) if module not in modules)]
+
+
+def _module(file: Path) -> str:
+    path = file.relative_to(PACKAGE).with_suffix("")
+    return ".".join((path.parent if path.name == "__init__" else path).parts)
 
 
 def _entry(version: int, code: str) -> dict[str, Any]:
@@ -204,29 +169,40 @@ def _entry(version: int, code: str) -> dict[str, Any]:
 
 
 def _code(file: Path) -> str:
-    text = file.read_text(encoding="utf-8")
-    return normalised(ast.parse(text)) if file.suffix == ".py" else text
+    return ast.unparse(_tree(file)) if file.suffix == ".py" else file.read_text(encoding="utf-8")
 
 
-def stage_code(stages: Sequence[ast.stmt], function: str) -> str:
-    """A stage function and the functions of the stages that it reaches."""
-    local = {node.name: node for node in stages if isinstance(node, ast.FunctionDef)}
-    reached, waiting = dict.fromkeys([function]), [function]
+@cache
+def _reached(kind: Kind) -> list[Reached]:
+    """What the stage function of a kind reaches of stages and the job."""
+    stages = [(file, node) for file in sorted(STAGES.glob("*.py")) for node in _tree(file).body]
+    return reached(kind.stage.partition(":")[2], stages, [(JOB, node) for node in _tree(JOB).body])
+
+
+def reached(function: str, stages: Iterable[Statement], job: Iterable[Statement]) -> list[Reached]:
+    """What a function reaches of some functions by name, and of the methods of ``Job`` as attributes of anything."""
+    functions = {node.name: (file, node) for file, node in stages if isinstance(node, ast.FunctionDef)}
+    classes = [(file, node) for file, node in job if isinstance(node, ast.ClassDef) and node.name == "Job"]
+    methods = {m.name: (file, m) for file, cls in classes for m in cls.body if isinstance(m, ast.FunctionDef)}
+    found = {function: functions[function]}
+    waiting = [function]
     while waiting:
-        used = {node.id for node in ast.walk(local[waiting.pop()]) if isinstance(node, ast.Name)}
-        new = [name for name in sorted(used & local.keys()) if name not in reached]
-        reached |= dict.fromkeys(new)
-        waiting += new
-    return "\n".join(normalised(local[name]) for name in reached)
+        _, node = found[waiting.pop()]
+        asked = {part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)} & methods.keys()
+        named = _names(node) & functions.keys()
+        new = {**{n: methods[n] for n in sorted(asked)}, **{n: functions[n] for n in sorted(named)}}
+        waiting += [name for name in new if name not in found]
+        found = {**new, **found}
+    return list(found.values())
 
 
-def normalised(tree: ast.AST) -> str:
-    """Source without comments, docstrings and layout."""
+def normalised(tree: T) -> T:
+    """Code without docstrings; comments and layout are none of its own."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
             body = [s for s in node.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
             node.body = body or [ast.Pass()]
-    return ast.unparse(tree)
+    return tree
 
 
 def changed_without_version() -> list[str]:

@@ -106,7 +106,7 @@ def _recipe_change(artifact: Artifact, record: Record) -> str | None:
     if record.path != artifact.path:
         return f"its record belongs to {record.path}"
     changes = [
-        *differences(record.parameters, dict(artifact.parameters)),
+        *differences(record.parameters, artifact.settings),
         *differences(record.versions, dict(artifact.versions), "version of "),
     ]
     if changes:

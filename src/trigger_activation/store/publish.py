@@ -8,6 +8,7 @@ from pathlib import Path
 
 from trigger_activation.errors import UserError
 from trigger_activation.plan.graph import Artifact
+from trigger_activation.plan.kinds import shared_folder
 from trigger_activation.store import dvc
 from trigger_activation.store.environment import git
 from trigger_activation.store.lock import RunLock
@@ -47,7 +48,7 @@ def _files_by_folder(artifacts: Iterable[Artifact]) -> dict[Path, list[str]]:
     problems = []
     for artifact in artifacts:
         for path in (artifact.path, *artifact.by_products):
-            folder = dvc.folder(path)
+            folder = shared_folder(path)
             if folder is None or not Path(path).exists():
                 continue
             problem = _problem(artifact, path)
@@ -68,8 +69,8 @@ def _problem(artifact: Artifact, path: str) -> str | None:
         return "is not as its sidecar says"
     if record.recipe != artifact.recipe:
         return "is stale"
-    environment = record.environment or {}
-    if environment.get("commit") is None or environment["dirty"]:
+    environment = record.environment
+    if environment is None or environment.commit is None or environment.dirty:
         return "was made by code that no commit holds"
     return None
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from trigger_activation.errors import UserError
 from trigger_activation.plan.graph import digest
 from trigger_activation.store.atomic import write_text
+from trigger_activation.store.environment import Environment
 
 SEAL = "seal"
 """The key of a record's own sha256."""
@@ -43,7 +44,7 @@ class Record(BaseModel):
     content_sha256: str | None = None
     checks: dict[str, Any] = {}
     """What the stage verified or measured on the way."""
-    environment: dict[str, Any] | None = None
+    environment: Environment | None = None
     """Where and when it was made; None for files in git, whose bytes are the same everywhere."""
 
     @property
@@ -99,18 +100,19 @@ def _sealed(record: Record) -> dict[str, Any]:
     return {**document, SEAL: digest(document)}
 
 
-def _unsealed(document: dict[str, Any]) -> tuple[Record, bool]:
-    """The record again, and whether nobody changed it. Those from before there were seals are taken as they are."""
+def _unsealed(document: dict[str, Any]) -> Record | None:
+    """The record again; None if somebody changed it. Those from before there were seals are taken as they are."""
     said = {key: value for key, value in document.items() if key != SEAL}
-    return Record.model_validate(said), document.get(SEAL, digest(said)) == digest(said)
+    unchanged = document.get(SEAL, digest(said)) == digest(said)
+    return Record.model_validate(said) if unchanged else None
 
 
 def _dump(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def read_record(path: str) -> Record | None:
-    """The record of an artifact, or None where there is none.
+def read_artifact(path: str) -> tuple[Record | None, dict[str, Any] | None]:
+    """The record of an artifact, or None where there is none; and its content, if it is JSON.
 
     Raises:
         UserError: there is one that cannot be read or was changed, or a JSON artifact whose content is not what was
@@ -119,15 +121,23 @@ def read_record(path: str) -> Record | None:
     source = Path(path) if is_json(path) else sidecar(path)
     try:
         document = json.loads(source.read_text(encoding="utf-8"))
-        record, unchanged = _unsealed(document["provenance"] if is_json(path) else document)
-        intact = record.content_sha256 == digest(document["content"]) if is_json(path) else record.path in record.files
+        content = document["content"] if is_json(path) else None
+        record = _unsealed(document["provenance"] if is_json(path) else document)
+        intact = record is not None and (
+            record.content_sha256 == digest(content) if is_json(path) else record.path in record.files
+        )
     except FileNotFoundError:
-        return None
+        return None, None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(f"{source} is damaged: delete it and run again") from None
-    if not (intact and unchanged):
+    if not intact:
         raise UserError(f"{source} was edited after it was measured: restore it or delete it and run again")
-    return record
+    return record, content
+
+
+def read_record(path: str) -> Record | None:
+    """The record of an artifact, or None where there is none; raises as :func:`read_artifact` does."""
+    return read_artifact(path)[0]
 
 
 def read_content(path: str) -> dict[str, Any]:
@@ -136,7 +146,7 @@ def read_content(path: str) -> dict[str, Any]:
     Raises:
         UserError: it is absent, damaged or edited.
     """
-    if read_record(path) is None:
+    content = read_artifact(path)[1]
+    if content is None:
         raise UserError(f"{path} is missing: ask Snakemake for it")
-    content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))["content"]
     return content

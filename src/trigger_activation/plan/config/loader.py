@@ -136,7 +136,7 @@ def load_config(root: Path, experiment: str | None = None) -> Config:
         experiment: replaces the default of ``config.yaml``.
     """
     settings = validate(schema.Settings, read_yaml(root / "config.yaml"), str(root / "config.yaml"))
-    content: dict[str, Any] = {"experiment": experiment or settings.experiment}
+    content: dict[str, Any] = {"experiment": experiment or settings.experiment, "offered": settings.offered}
     for folder, model in ENTRY_FOLDERS.items():
         content[folder] = dict(_entries(root / folder, model))
     for folder, document_model in DOCUMENT_FOLDERS.items():
@@ -227,6 +227,7 @@ def check_names(config: Config, root: Path) -> None:
         UserError: naming the file, the key and the closest known name.
     """
     _require(config.experiment, config.experiments, root / "config.yaml", "experiment", "experiment")
+    _check_offered(config, root / "config.yaml")
     _check_reserved(config)
     _check_victims(config)
     for name in config.tables.keys() & config.figures.keys():
@@ -253,6 +254,13 @@ RESERVED: Mapping[str, set[str]] = {
     "victims": {"none"},
 }
 """Names that paths of cells use for something else."""
+
+
+def _check_offered(config: Config, file: Path) -> None:
+    for kind, names in config.offered.items():
+        _require(kind, ENTRY_FOLDERS, file, "offered", "folder of config")
+        for name in names:
+            _require(name, getattr(config, kind), file, f"offered.{kind}", "variant")
 
 
 def _check_reserved(config: Config) -> None:

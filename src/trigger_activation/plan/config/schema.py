@@ -65,6 +65,8 @@ class Settings(StrictModel):
     """Render tables without the cells that are not there."""
     complete: bool = False
     """Make every artifact, even where a cell or a table is there already."""
+    offered: dict[str, list[str]] = {}
+    """Folder of config -> variants in it that users may show, though no experiment here does."""
 
 
 class Declared(StrictModel):
@@ -469,5 +471,7 @@ class Config(StrictModel):
     tables: dict[Name, Table]
     figures: dict[Name, Figure]
     experiments: dict[Name, Experiment]
+    offered: dict[str, list[str]] = {}
+    """Folder of config -> variants in it that no experiment need show."""
     published: dict[str, str] = {}
     """Name -> sha256 of the files in ``config/published``."""

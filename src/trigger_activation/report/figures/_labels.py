@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.path import Path
 from matplotlib.transforms import Bbox
 
-from trigger_activation.report.figures._shared import SMALL, text_width
+from trigger_activation.report.figures._captions import SMALL, text_width
 
 ANGLES = (0, 180, 90, 270, 45, 135, 315, 225, 22.5, 157.5, 337.5, 202.5, 67.5, 112.5, 292.5, 247.5)
 """Directions in degrees in which a label may lie, the best first."""

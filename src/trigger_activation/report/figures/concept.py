@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from trigger_activation.report.figures._shared import SMALL, caption
+from trigger_activation.plan.contents import ConceptStudy
+from trigger_activation.plan.layouts import ConceptLayout
+from trigger_activation.report.figures._captions import SMALL, caption
 from trigger_activation.report.tables.facts import data_and_networks, threat_model
 from trigger_activation.store.pictures import decode_png
 
@@ -29,38 +30,38 @@ WIDTH, PICTURE, ANSWER, GAP = 6.0, 0.9, 0.36, 0.08
 """Inches: of the figure, of rows of pictures and of answers, and between examples."""
 
 
-def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> tuple[Figure, str]:
+def build(layout: ConceptLayout, cells: Sequence[ConceptStudy]) -> tuple[Figure, str]:
     """For each example a row of pictures, and below each input what the networks say to it."""
     (cell,) = cells
-    examples = cell["examples"]
-    classes = layout["class_names"] or [str(label) for label in range(layout["protocol"]["classes"])]
+    examples = cell.examples
+    classes = layout.class_names or [str(label) for label in range(layout.protocol.classes)]
     heights = [PICTURE, *(ANSWER for _ in NETWORKS), GAP]
     figure = Figure(figsize=(WIDTH, 0.3 + sum(heights) * len(examples)))
     grid = figure.add_gridspec(len(heights) * len(examples), len(COLUMNS), height_ratios=heights * len(examples))
     for index, example in enumerate(examples):
         for column, name in enumerate(COLUMNS):
             places = [grid[len(heights) * index + row, column] for row in range(len(heights))]
-            picture = cell["trigger"] if name == "trigger" else example["pictures"][name]
+            picture = cell.trigger if name == "trigger" else example.pictures[name]
             axes = figure.add_subplot(places[0], title="" if index else COLUMNS[name])
             axes.imshow(decode_png(picture), interpolation="nearest")
             axes.axis("off")
-            answers = example["probabilities"].get(name, {})
+            answers = example.probabilities.get(name, {})
             for place, (network, label) in zip(places[1:], NETWORKS.items(), strict=False):
                 if network in answers:
                     axes = figure.add_subplot(place)
-                    _draw_answer(axes, answers[network], example["label"], classes)
+                    _draw_answer(axes, answers[network], example.label, classes)
                     axes.set_ylabel("" if column else label, size=SMALL, rotation=0, ha="right", va="center")
     return figure, caption(layout, _sentences(layout, cell))
 
 
-def describe(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> str:
+def describe(layout: ConceptLayout, cells: Sequence[ConceptStudy]) -> str:
     """How many examples there are and what they show, for those who cannot see the figure."""
     (cell,) = cells
-    count = len(cell["examples"])
+    count = len(cell.examples)
     return (
         f"{count} test image{'s' * (count != 1)} in rows: from left to right the image, the perturbation and the "
         f"trigger ten times as strong, and their sums; below each input the class probabilities of the undefended "
-        f"network and of the {layout['paradigm']} network."
+        f"network and of the {layout.paradigm} network."
     )
 
 
@@ -78,18 +79,18 @@ def _draw_answer(axes: Axes, probabilities: Sequence[float], truth: int, names: 
     axes.text(0.5, 1, said, size=SMALL, color=colour, ha="center", va="top", transform=axes.transAxes)
 
 
-def _sentences(layout: Mapping[str, Any], cell: Mapping[str, Any]) -> list[str]:
-    protocol, networks = layout["protocol"], layout["protocol"]["networks"]
+def _sentences(layout: ConceptLayout, cell: ConceptStudy) -> list[str]:
+    protocol, networks = layout.protocol, layout.protocol.networks
     return [
-        f"δ is {layout['attack']} on an undefended {networks[cell['surrogate']]}; the answers are those of an "
-        f"undefended {networks[cell['network']]} and of f, a {networks[cell['network']]} trained with the trigger τ "
-        f"({layout['paradigm']}), all of the first seed. Deployed is fₜ(x) = f(x + τ). Lines are the "
-        f"probabilities of all {protocol['classes']} classes, the true one blue, a wrong prediction orange, a guess "
+        f"δ is {layout.attack} on an undefended {networks[cell.surrogate]}; the answers are those of an "
+        f"undefended {networks[cell.network]} and of f, a {networks[cell.network]} trained with the trigger τ "
+        f"({layout.paradigm}), all of the first seed. Deployed is fₜ(x) = f(x + τ). Lines are the "
+        f"probabilities of all {protocol.classes} classes, the true one blue, a wrong prediction orange, a guess "
         "dotted; above them the prediction and its probability.",
         "The examples are the first test images of different classes that the undefended network classifies correctly "
-        f"before the attack and wrongly after it ({cell['fooled']:,} of {cell['images']:,} are such; where too few "
+        f"before the attack and wrongly after it ({cell.fooled:,} of {cell.images:,} are such; where too few "
         "are, the first correctly classified ones follow), whatever f says to them.",
         "10 δ and 10 τ are drawn around middle grey, all pictures clipped to what can be shown; f sees them unclipped.",
         data_and_networks(protocol),
-        threat_model(protocol, cell["images"]),
+        threat_model(protocol, cell.images),
     ]

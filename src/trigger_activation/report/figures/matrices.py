@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby, pairwise
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,7 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
-from trigger_activation.report.figures._shared import PAGE, SMALL, caption, rows_of, table_facts, text_width, wrapped
+from trigger_activation.plan.contents import Cell
+from trigger_activation.plan.layouts import AccuracyLayout, MatricesLayout, ShownColumn
+from trigger_activation.report.figures._captions import PAGE, SMALL, caption, rows_of, table_facts, text_width, wrapped
 from trigger_activation.report.tables.accuracy import SURROGATES
 from trigger_activation.report.wording import listed
 
@@ -36,7 +37,7 @@ Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Sheet:
+class Arrangement:
     """Where the matrices lie, in entries from the upper left."""
 
     left: list[float]
@@ -65,11 +66,11 @@ class Sheet:
         return LABELS[0] + self.entry_width * self.left[-1], LABELS[1] + self.height
 
 
-def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> tuple[Figure, str]:
+def build(layout: MatricesLayout, cells: Sequence[Cell]) -> tuple[Figure, str]:
     """One matrix per cell, laid out as the table is; the rows of a matrix are surrogates, its columns victims."""
-    table = layout["table"]
+    table = layout.table
     rows = [[matrix(cell) for cell in row] for row in rows_of(table, cells)]
-    sheet = Sheet(_edges([m.shape[1] for m in rows[0]]), _edges([row[0].shape[0] for row in rows]))
+    sheet = Arrangement(_edges([m.shape[1] for m in rows[0]]), _edges([row[0].shape[0] for row in rows]))
     figure = Figure(figsize=sheet.size)
     axes = figure.add_subplot(xlim=(0, sheet.left[-1] - GAP), ylim=(sheet.upper[-1] - GAP, 0))
     axes.grid(visible=False)
@@ -78,26 +79,26 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> tuple[F
     for y, row in zip(sheet.upper, rows, strict=False):
         for x, entries in zip(sheet.left, row, strict=False):
             _draw(axes, x, y, entries, sheet.prints_values)
-    axes.set_yticks(_centres(sheet.upper), [row["label"] for row in table["rows"]])
-    _name_columns(axes, table["columns"], sheet)
-    _name_networks(axes, table["protocol"]["networks"], cells[-1], sheet)
+    axes.set_yticks(_centres(sheet.upper), [row.label for row in table.rows])
+    _name_columns(axes, table.columns, sheet)
+    _name_networks(axes, table.protocol.networks, cells[-1], sheet)
     _colour_bar(axes, sheet)
     return figure, caption(layout, _sentences(table, cells))
 
 
-def describe(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> str:
+def describe(layout: MatricesLayout, cells: Sequence[Cell]) -> str:
     """The size of the grid and the extremes in it, for those who cannot see the figure."""
-    table = layout["table"]
-    accuracies = [100 * n / cell["images"] for cell in cells for n in np.ravel(cell["correct"])]
+    table = layout.table
+    accuracies = [100 * n / cell.images for cell in cells for n in np.ravel(cell.correct)]
     return (
-        f"A grid of heat maps, {len(table['rows'])} rows of attacks by {len(table['columns'])} columns of defenses; "
+        f"A grid of heat maps, {len(table.rows)} rows of attacks by {len(table.columns)} columns of defenses; "
         f"each shows victims by surrogates. Accuracies go from {min(accuracies):.0f} % to {max(accuracies):.0f} %."
     )
 
 
-def matrix(cell: Mapping[str, Any]) -> Matrix:
+def matrix(cell: Cell) -> Matrix:
     """Accuracy in percent (surrogates, victims), the mean over victim seeds; clean images are a single row."""
-    percent: Matrix = 100 * np.mean(cell["correct"], axis=0).T / cell["images"]
+    percent: Matrix = 100 * np.mean(cell.correct, axis=0).T / cell.images
     return percent
 
 
@@ -122,19 +123,19 @@ def _draw(axes: Axes, x: float, y: float, entries: Matrix, print_values: bool) -
         axes.text(*centre, f"{value:.0f}", size=SMALL, color=colour, ha="center", va="center_baseline")
 
 
-def _name_columns(axes: Axes, columns: Sequence[Mapping[str, Any]], sheet: Sheet) -> None:
+def _name_columns(axes: Axes, columns: Sequence[ShownColumn], sheet: Arrangement) -> None:
     """Defenses above their matrices, upright where they are too wide for them; above those their groups."""
     width = 72 * sheet.entry_width * min(np.diff(sheet.left)) - PAD
-    labels = [wrapped(column["label"], width) for column in columns]
+    labels = [wrapped(column.label, width) for column in columns]
     if all(text_width(line) <= width for lines in labels for line in lines):
         rotation, height = 0, LINE * max(map(len, labels))
     else:
-        labels = [[column["label"]] for column in columns]
-        rotation, height = 90, max(text_width(column["label"]) for column in columns)
+        labels = [[column.label] for column in columns]
+        rotation, height = 90, max(text_width(column.label) for column in columns)
     axes.xaxis.tick_top()
     axes.set_xticks(_centres(sheet.left), ["\n".join(lines) for lines in labels], size=SMALL, rotation=rotation)
     above = axes.get_xaxis_transform() + ScaledTranslation(0, (height + 2 * PAD) / 72, axes.figure.dpi_scale_trans)
-    for group, members in groupby(range(len(columns)), key=lambda position: columns[position]["group"]):
+    for group, members in groupby(range(len(columns)), key=lambda position: columns[position].group):
         positions = list(members)
         if group:
             ends = sheet.left[positions[0]], sheet.left[positions[-1] + 1] - GAP
@@ -143,9 +144,9 @@ def _name_columns(axes: Axes, columns: Sequence[Mapping[str, Any]], sheet: Sheet
             axes.annotate(group, (middle, 1), (0, PAD / 2), above, "offset points", size=SMALL, ha="center")
 
 
-def _name_networks(axes: Axes, names: Mapping[str, str], cell: Mapping[str, Any], sheet: Sheet) -> None:
+def _name_networks(axes: Axes, names: Mapping[str, str], cell: Cell, sheet: Arrangement) -> None:
     """Surrogates and, where there is room, victims beside the last matrix."""
-    surrogates, victims = ([names.get(name, name) for name in cell[role]] for role in ("surrogates", "victims"))
+    surrogates, victims = ([names.get(name, name) for name in role] for role in (cell.surrogates, cell.victims))
     right, below = axes.secondary_yaxis("right"), axes.secondary_xaxis("bottom")
     for spined in (right, below):
         spined.spines[:].set_visible(False)
@@ -160,7 +161,7 @@ def _name_networks(axes: Axes, names: Mapping[str, str], cell: Mapping[str, Any]
         below.set_xlabel("victims, in the same order", size=SMALL, loc="right")
 
 
-def _colour_bar(axes: Axes, sheet: Sheet) -> None:
+def _colour_bar(axes: Axes, sheet: Arrangement) -> None:
     """Below the matrices at the left."""
     bar = axes.inset_axes((0, -0.2 / sheet.height, 0.3, 0.08 / sheet.height))
     axes.figure.colorbar(ScalarMappable(ACCURACY, COLOURS), cax=bar, orientation="horizontal", label="accuracy (%)")
@@ -170,11 +171,11 @@ def _colour_bar(axes: Axes, sheet: Sheet) -> None:
     bar.xaxis.labelpad = 1
 
 
-def _sentences(table: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> list[str]:
+def _sentences(table: AccuracyLayout, cells: Sequence[Cell]) -> list[str]:
     return [
-        f"One matrix for each cell of Table {table['number']}: rows are surrogates, columns victims, both in the order "
-        f"{listed(list(table['protocol']['networks'].values()))}; clean images have no surrogate.",
-        *table_facts(table, cells[0]["images"], "Entries are means over victim seeds"),
-        f"Accuracy in percent; {SURROGATES[table['surrogates']]}. Where victims are trained as surrogates are, the "
+        f"One matrix for each cell of Table {table.number}: rows are surrogates, columns victims, both in the order "
+        f"{listed(list(table.protocol.networks.values()))}; clean images have no surrogate.",
+        *table_facts(table, cells[0].images, "Entries are means over victim seeds"),
+        f"Accuracy in percent; {SURROGATES[table.surrogates]}. Where victims are trained as surrogates are, the "
         "first seed's diagonal is a network attacked on itself.",
     ]

@@ -15,8 +15,11 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from trigger_activation.parameters import parse_fraction
-from trigger_activation.report.figures._shared import PAGE, SMALL, caption, markdown_table
+from trigger_activation.plan.contents import NetworkTheory, TheoryStudy
+from trigger_activation.plan.layouts import TheoryLayout
+from trigger_activation.report.figures._captions import PAGE, SMALL, caption, markdown_table
 from trigger_activation.report.tables.facts import data_and_networks, threat_model
+from trigger_activation.science.evaluation.results import FirstOrder
 
 STYLES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P"))
 """Colour and marker of each network."""
@@ -28,37 +31,37 @@ CAVEATS = (
     "only for perturbations that do not; and where εₜ is below ε its bound is above log C and says nothing."
 )
 
-Networks = Sequence[Mapping[str, Any]]
+Networks = Sequence[NetworkTheory]
 """What the cells say of one network, from the smallest trigger to the largest."""
-Curves = Mapping[str, Callable[[Mapping[str, Any]], float]]
+Curves = Mapping[str, Callable[[NetworkTheory], float]]
 """Name of a quantity -> its value for a network and trigger; a panel's second quantity is dashed."""
 
 
-def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> tuple[Figure, str]:
+def build(layout: TheoryLayout, cells: Sequence[TheoryStudy]) -> tuple[Figure, str]:
     """Five panels over eps_t, and a table of all numbers below the caption."""
-    ordered = sorted(cells, key=lambda cell: float(cell["networks"][0]["trigger_eps"]))
-    by_network = list(zip(*(cell["networks"] for cell in ordered), strict=True))
-    names = list(layout["protocol"]["networks"].values())
+    ordered = sorted(cells, key=lambda cell: float(cell.networks[0].trigger_eps))
+    by_network = list(zip(*(cell.networks for cell in ordered), strict=True))
+    names = list(layout.protocol.networks.values())
     figure = Figure(figsize=(PAGE, 4.1))
     signs, change, losses, gap, attacked, key = figure.subplots(2, 3).flat
     _draw_signs(signs, by_network)
-    _draw_change(change, by_network, math.log(cells[0]["classes"]))
-    _draw_losses(losses, by_network, math.log(cells[0]["classes"]))
-    _draw(gap, by_network, {"gap": lambda network: network["test"]["linearity_gap"]})
+    _draw_change(change, by_network, math.log(cells[0].classes))
+    _draw_losses(losses, by_network, math.log(cells[0].classes))
+    _draw(gap, by_network, {"gap": lambda network: network.test.linearity_gap})
     gap.set(title="(d) linearity gap (nats)", ylim=(0, None))
-    _draw_attacked(attacked, by_network, float(parse_fraction(cells[0]["eps"])))
+    _draw_attacked(attacked, by_network, float(parse_fraction(cells[0].eps)))
     _draw_key(key, names)
     return figure, f"{caption(layout, _sentences(layout, cells))}\n{_table(names, by_network)}"
 
 
-def describe(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> str:
+def describe(layout: TheoryLayout, cells: Sequence[TheoryStudy]) -> str:
     """The range of what the theorems predict most sharply, for those who cannot see the figure."""
-    networks = [network for cell in cells for network in cell["networks"]]
-    signs = [network["test"]["sign_agreement"] for network in networks]
-    gaps = [network["test"]["linearity_gap"] for network in networks]
+    networks = [network for cell in cells for network in cell.networks]
+    signs = [network.test.sign_agreement for network in networks]
+    gaps = [network.test.linearity_gap for network in networks]
     return (
         f"Five line plots over the magnitude of the trigger, a curve for each of "
-        f"{len(layout['protocol']['networks'])} networks. Sign agreement lies between {min(signs):.2f} and "
+        f"{len(layout.protocol.networks)} networks. Sign agreement lies between {min(signs):.2f} and "
         f"{max(signs):.2f}, the linearity gap between {min(gaps):.2f} and {max(gaps):.2f} nats."
     )
 
@@ -80,12 +83,12 @@ def _draw(axes: Axes, by_network: Sequence[Networks], curves: Curves) -> None:
 
 def _levels(networks: Networks) -> list[float]:
     """The magnitudes of the triggers in grey levels."""
-    return [255 * network["trigger_eps"] for network in networks]
+    return [255 * network.trigger_eps for network in networks]
 
 
 def _draw_signs(axes: Axes, by_network: Sequence[Networks]) -> None:
-    _draw(axes, by_network, {"agreement": lambda network: network["test"]["sign_agreement"]})
-    half = chance_interval(by_network[0][0]["entries"])
+    _draw(axes, by_network, {"agreement": lambda network: network.test.sign_agreement})
+    half = chance_interval(by_network[0][0].entries)
     axes.axhspan(0.5 - half, 0.5 + half, color=CHANCE, zorder=0)
     axes.axhline(1, **PREDICTION)
     axes.set(title="(a) signs of g against those of τ", ylabel="share")
@@ -98,8 +101,8 @@ def chance_interval(entries: int) -> float:
 
 def _draw_change(axes: Axes, by_network: Sequence[Networks], limit: float) -> None:
     curves: Curves = {
-        "−⟨g, τ⟩": lambda network: -network["test"]["inner_product"],
-        "εₜ ‖g‖₁": lambda network: network["test"]["hoelder_bound"],
+        "−⟨g, τ⟩": lambda network: -network.test.inner_product,
+        "εₜ ‖g‖₁": lambda network: network.test.hoelder_bound,
     }
     _draw(axes, by_network, curves)
     _mark_limit(axes, limit)
@@ -113,8 +116,8 @@ def _mark_limit(axes: Axes, limit: float) -> None:
 
 def _draw_losses(axes: Axes, by_network: Sequence[Networks], limit: float) -> None:
     curves: Curves = {
-        "x": lambda network: network["test"]["loss_without_trigger"],
-        "x + τ": lambda network: network["test"]["loss_with_trigger"],
+        "x": lambda network: network.test.loss_without_trigger,
+        "x + τ": lambda network: network.test.loss_with_trigger,
     }
     _draw(axes, by_network, curves)
     _mark_limit(axes, limit)
@@ -124,12 +127,12 @@ def _draw_losses(axes: Axes, by_network: Sequence[Networks], limit: float) -> No
 
 def _draw_attacked(axes: Axes, by_network: Sequence[Networks], eps: float) -> None:
     curves: Curves = {
-        "transferred": lambda network: mean(network["transferred_loss"].values()),
-        "worst case": lambda network: network["worst_case_loss"],
+        "transferred": lambda network: mean(network.transferred_loss.values()),
+        "worst case": lambda network: network.worst_case_loss,
     }
     _draw(axes, by_network, curves)
     networks = by_network[0]
-    axes.plot(_levels(networks), [network["loss_bound"] for network in networks], **PREDICTION)
+    axes.plot(_levels(networks), [network.loss_bound for network in networks], **PREDICTION)
     left, right = axes.get_xlim()
     if left < 255 * eps:
         axes.axvspan(left, min(255 * eps, right), color=CHANCE, zorder=0)
@@ -150,15 +153,15 @@ def _draw_key(axes: Axes, names: Sequence[str]) -> None:
     axes.axis("off")
 
 
-def _sentences(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> list[str]:
-    protocol, images = layout["protocol"], cells[0]["images"]
+def _sentences(layout: TheoryLayout, cells: Sequence[TheoryStudy]) -> list[str]:
+    protocol, images = layout.protocol, cells[0].images
     return [
         "l is the cross entropy of the network f without its trigger, g the mean of its gradient over images.",
         "(a) Share of the entries where g and τ have opposite signs (Eq. 8 says all).",
         "(b) First-order change of the mean loss from x to x + τ (Eq. 9 says log C) and the most that g allows.",
         "(c) Mean l at x and at x + τ (log C and 0 in the proof).",
         "(d) Mean |l(x + τ) − l(x) − ⟨∇l(x), τ⟩|, 0 if l were linear as the theorems assume.",
-        f"(e) Mean loss of f(x + τ + δ), with δ from {layout['attack']} on all undefended surrogates or the worst case "
+        f"(e) Mean loss of f(x + τ + δ), with δ from {layout.attack} on all undefended surrogates or the worst case "
         "of Theorem 2, −(ε/εₜ) τ, and its bound (ε/εₜ) log C, which takes the loss at x + τ for 0.",
         CAVEATS,
         data_and_networks(protocol),
@@ -171,15 +174,27 @@ def _table(names: Sequence[str], by_network: Sequence[Networks]) -> str:
     """All numbers, training and test images as ``a / b``; a row for each trigger and network."""
     headers = ["εₜ", "network", "sign agreement", "⟨g, τ⟩", "εₜ ‖g‖₁", "l(x)", "l(x + τ)", "linearity gap"]
     headers += ["transferred", "worst case", "bound"]
-    first_order = ["sign_agreement", "inner_product", "hoelder_bound", "loss_without_trigger", "loss_with_trigger"]
-    rows = []
-    for measured in zip(*by_network, strict=True):
-        for name, network in zip(names, measured, strict=True):
-            pairs = [
-                f"{network['train'][key]:.3f} / {network['test'][key]:.3f}" for key in (*first_order, "linearity_gap")
-            ]
-            attacked = mean(network["transferred_loss"].values()), network["worst_case_loss"], network["loss_bound"]
-            rows.append(
-                [f"{255 * network['trigger_eps']:.3g}/255", name, *pairs, *(f"{loss:.3f}" for loss in attacked)]
-            )
+    rows = [
+        [f"{255 * network.trigger_eps:.3g}/255", name, *_numbers(network)]
+        for measured in zip(*by_network, strict=True)
+        for name, network in zip(names, measured, strict=True)
+    ]
     return markdown_table(headers, rows)
+
+
+def _numbers(network: NetworkTheory) -> list[str]:
+    pairs = zip(_first_order(network.train), _first_order(network.test), strict=True)
+    attacked = mean(network.transferred_loss.values()), network.worst_case_loss, network.loss_bound
+    return [*(f"{train:.3f} / {test:.3f}" for train, test in pairs), *(f"{loss:.3f}" for loss in attacked)]
+
+
+def _first_order(found: FirstOrder) -> tuple[float, ...]:
+    """In the order of the table."""
+    return (
+        found.sign_agreement,
+        found.inner_product,
+        found.hoelder_bound,
+        found.loss_without_trigger,
+        found.loss_with_trigger,
+        found.linearity_gap,
+    )

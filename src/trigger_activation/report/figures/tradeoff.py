@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from statistics import stdev
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from trigger_activation.plan.contents import Cell
+from trigger_activation.plan.layouts import AccuracyLayout, TradeoffLayout
+from trigger_activation.report.figures._captions import PAGE, caption, rows_of, table_facts
 from trigger_activation.report.figures._labels import Point, place
-from trigger_activation.report.figures._shared import PAGE, caption, rows_of, table_facts
 from trigger_activation.report.tables.accuracy import PAIRS, SURROGATES, interval, statistics
 from trigger_activation.report.wording import listed
+from trigger_activation.science.evaluation.results import PairMean
 
 Style = tuple[str, str]
 """Colour and marker."""
@@ -63,26 +65,26 @@ class Defense:
         return [((left, y), (right, y)), ((x, low), (x, high))]
 
 
-def estimate(cells: Sequence[Mapping[str, Any]]) -> Estimate:
-    """The mean over the statistics of some cells of one column, which share victims and the bootstrap's draws."""
-    per_seed = np.mean([cell["per_seed"] for cell in cells], axis=0).tolist()
+def estimate(means: Sequence[PairMean]) -> Estimate:
+    """The mean over some cells of one column, which share victims and the bootstrap's draws."""
+    per_seed = np.mean([each.per_seed for each in means], axis=0).tolist()
     return Estimate(
-        mean=float(np.mean([cell["mean"] for cell in cells])),
-        interval=interval(np.mean([cell["bootstrap"] for cell in cells], axis=0).tolist()),
+        mean=float(np.mean([each.mean for each in means])),
+        interval=interval(np.mean([each.bootstrap for each in means], axis=0).tolist()),
         deviation=stdev(per_seed) if len(per_seed) > 1 else 0.0,
     )
 
 
-def under_strongest_attack(cells: Sequence[Mapping[str, Any]]) -> Estimate:
+def under_strongest_attack(means: Sequence[PairMean]) -> Estimate:
     """The cell of the attack that lowers the accuracy most."""
-    return estimate([min(cells, key=lambda cell: float(cell["mean"]))])
+    return estimate([min(means, key=lambda each: each.mean)])
 
 
-def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> tuple[Figure, str]:
+def build(layout: TradeoffLayout, cells: Sequence[Cell]) -> tuple[Figure, str]:
     """Two panels over clean accuracy: the mean over all attacks, and the attack that hurts each defense most."""
-    table = layout["table"]
-    styles = dict(zip(dict.fromkeys(layout["families"]), cycle(STYLES), strict=False))
-    chosen = [styles[family] for family in layout["families"]]
+    table = layout.table
+    styles = dict(zip(dict.fromkeys(layout.families), cycle(STYLES), strict=False))
+    chosen = [styles[family] for family in layout.families]
     figure = Figure(figsize=(PAGE, 3.4))
     mean, worst = figure.subplots(1, 2, sharex=True, sharey=True)
     panels = {
@@ -105,10 +107,10 @@ def build(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> tuple[F
     return figure, caption(layout, _sentences(table, cells))
 
 
-def describe(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> str:
+def describe(layout: TradeoffLayout, cells: Sequence[Cell]) -> str:
     """The coordinates of every defense, for those who cannot see the figure."""
-    table = layout["table"]
-    defenses = _defenses(table, cells, [STYLES[0]] * len(table["columns"]), estimate)
+    table = layout.table
+    defenses = _defenses(table, cells, [STYLES[0]] * len(table.columns), estimate)
     points = listed([f"{d.label} {d.clean.mean:.0f} % and {d.robust.mean:.0f} %" for d in defenses])
     return (
         f"Two scatter plots of clean accuracy and accuracy under attack. At the left, the mean over attacks: {points}."
@@ -116,16 +118,16 @@ def describe(layout: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> str:
 
 
 def _defenses(
-    table: Mapping[str, Any],
-    cells: Sequence[dict[str, Any]],
+    table: AccuracyLayout,
+    cells: Sequence[Cell],
     styles: Sequence[Style],
-    summary: Callable[[Sequence[Mapping[str, Any]]], Estimate],
+    summary: Callable[[Sequence[PairMean]], Estimate],
 ) -> list[Defense]:
     """The table's columns, their rows of attacks summarised."""
     rows = [[statistics(table, cell) for cell in row] for row in rows_of(table, cells)]
     return [
-        Defense(column["label"], estimate([clean]), summary(attacked), style)
-        for column, (clean, *attacked), style in zip(table["columns"], zip(*rows, strict=True), styles, strict=True)
+        Defense(column.label, estimate([clean]), summary(attacked), style)
+        for column, (clean, *attacked), style in zip(table.columns, zip(*rows, strict=True), styles, strict=True)
     ]
 
 
@@ -141,12 +143,12 @@ def _key(family: str, colour: str, marker: str) -> Line2D:
     return Line2D([], [], color=colour, marker=marker, markersize=5, linestyle="", label=family)
 
 
-def _sentences(table: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> list[str]:
-    attacks = [row["label"] for row in table["rows"][1:]]
+def _sentences(table: AccuracyLayout, cells: Sequence[Cell]) -> list[str]:
+    attacks = [row.label for row in table.rows[1:]]
     return [
-        f"Defenses of Table {table['number']}; at the left the mean over {listed(attacks)}, at the right whichever of "
+        f"Defenses of Table {table.number}; at the left the mean over {listed(attacks)}, at the right whichever of "
         "these lowers a defense's accuracy most.",
-        *table_facts(table, cells[0]["images"], "Wide bars are a standard deviation over victim seeds to either side"),
+        *table_facts(table, cells[0].images, "Wide bars are a standard deviation over victim seeds to either side"),
         "Thin bars are 95 % of the bootstrap over test images.",
-        f"Accuracy under attack is the mean over {PAIRS[table['pairs']]}; {SURROGATES[table['surrogates']]}.",
+        f"Accuracy under attack is the mean over {PAIRS[table.pairs]}; {SURROGATES[table.surrogates]}.",
     ]

@@ -10,25 +10,30 @@ from typing import Any
 
 from PIL import Image
 
+from trigger_activation.plan.contents import RunTotals
+from trigger_activation.plan.layouts import (
+    AccuracyLayout,
+    AnyTableLayout,
+    CostLayout,
+    Facts,
+    LeftOut,
+    PageFigure,
+    PageTable,
+    TriggerLayout,
+)
+from trigger_activation.plan.recipes import PageParameters
 from trigger_activation.report.figures import DESCRIPTIONS
-from trigger_activation.report.page.details import sheets
+from trigger_activation.report.page.details import Labels, Sheet, sheets
 from trigger_activation.report.published.comparison import Comparison
 from trigger_activation.report.tables import build as build_table
 from trigger_activation.report.tables.grid import Entry, Grid, Header, Row, unescape_markdown
-from trigger_activation.store.records import Record
+from trigger_activation.science.sanity import SanityLimits
+from trigger_activation.store.documents import Document
 
 Published = Mapping[tuple[str, str, str], float]
 """Number of a table, label of a row and full label of a column, as the table prints them -> what the paper prints."""
 SCALE = 0.6
 """CSS pixels over those of a figure's PNG, which has 200 to the inch."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A JSON artifact and its record."""
-
-    record: Record
-    content: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ class Figure:
         return round(width * SCALE), round(height * SCALE)
 
 
-def figure(shown: Mapping[str, Any], cells: Mapping[str, Cell], markdown: str, picture: bytes) -> Figure:
+def figure(shown: PageFigure, cells: Mapping[str, Document], markdown: str, picture: bytes) -> Figure:
     """A figure as the page shows it.
 
     Args:
@@ -68,14 +73,14 @@ def figure(shown: Mapping[str, Any], cells: Mapping[str, Cell], markdown: str, p
         markdown: its caption file.
         picture: its PNG file.
     """
-    layout = shown["layout"]
-    description = DESCRIPTIONS[layout["kind"]](layout, [dict(cells[path].content) for path in shown["cells"]])
-    caption = unescape_markdown(markdown.partition("\n")[0]).removeprefix(f"**Figure {layout['number']}.** ")
-    return Figure(shown["name"], layout["number"], layout["title"], caption, description, picture, shown["cells"])
+    layout = shown.layout
+    description = DESCRIPTIONS[layout.kind](layout, [cells[path].content for path in shown.cells])
+    caption = unescape_markdown(markdown.partition("\n")[0]).removeprefix(f"**Figure {layout.number}.** ")
+    return Figure(shown.name, layout.number, layout.title, caption, description, picture, shown.cells)
 
 
 @dataclass(frozen=True)
-class Table:
+class TableOnPage:
     """A table as it is printed, and the published values beside it."""
 
     name: str
@@ -110,43 +115,56 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Detail:
+    """What the page's script shows of one cell."""
+
+    path: str
+    recipe: str
+    sheets: Sequence[Sheet]
+    own: Sequence[tuple[str, str]]
+    """Its own parameters."""
+    behind: Sequence[int]
+    """Positions in the page's settings of what stands behind it."""
+
+
+@dataclass(frozen=True)
 class Page:
     """Everything on a page."""
 
     experiment: str
     title: str
     comparable: bool
-    tables: Sequence[Table]
+    tables: Sequence[TableOnPage]
     figures: Sequence[Figure]
-    protocols: Sequence[Mapping[str, Any]]
+    protocols: Sequence[Facts]
     substitutes: Mapping[str, Sequence[str]]
     """Helper network trained here -> labels of what consults it."""
-    left_out: Mapping[str, Any]
-    run: Mapping[str, Any] | None
+    left_out: LeftOut
+    run: RunTotals | None
     """The content of ``run.json``; None where there is none."""
     run_is_current: bool
     """Whether that run was of the config that the page was made with."""
-    cells: Sequence[Mapping[str, Any]]
-    """Details of the cells that tables show, as the page's script reads them."""
+    cells: Sequence[Detail]
+    """Those that tables show."""
     settings: Sequence[tuple[str, Sequence[tuple[str, str]]]]
     """Titles and parameters that cells refer to by position."""
 
     @property
     def positions(self) -> dict[str, int]:
         """Path of a cell -> its position."""
-        return {cell["path"]: position for position, cell in enumerate(self.cells)}
+        return {cell.path: position for position, cell in enumerate(self.cells)}
 
     @property
     def data(self) -> dict[str, Any]:
         """What the script reads."""
-        return {"cells": self.cells, "settings": self.settings}
+        return {"cells": [asdict(cell) for cell in self.cells], "settings": self.settings}
 
 
 def build(
-    parameters: Mapping[str, Any],
-    cells: Mapping[str, Cell],
+    parameters: PageParameters,
+    cells: Mapping[str, Document],
     figures: Sequence[Figure] = (),
-    run: tuple[Mapping[str, Any], bool] | None = None,
+    run: tuple[RunTotals, bool] | None = None,
     comparison: Comparison | None = None,
 ) -> Page:
     """Collect what a page shows.
@@ -159,30 +177,22 @@ def build(
         comparison: with the published numbers, if there is one.
     """
     published = _published(comparison) if comparison else {}
-    tables = [Table(t["name"], _grid(t["layout"], t["cells"], cells), published) for t in parameters["tables"]]
-    layouts = [table["layout"] for table in parameters["tables"]]
+    tables = [TableOnPage(table.name, _grid(table, cells), published) for table in parameters.tables]
+    layouts = [table.layout for table in parameters.tables]
     protocols = _protocols(layouts)
-    labels = {name: label for protocol in protocols for name, label in protocol["networks"].items()}
-    limits = {
-        path: table["layout"]["protocol"]["sanity"]
-        for table in parameters["tables"]
-        if "protocol" in table["layout"]
-        for path in table["cells"]
-    }
-    shown = dict.fromkeys(e.source for t in tables for row in t.grid.rows for e in row.entries if e.source)
     return Page(
-        experiment=parameters["experiment"],
-        title=parameters["title"],
+        experiment=parameters.experiment,
+        title=parameters.title,
         comparable=comparison is None or not any(table.changes for table in comparison.tables),
         tables=tables,
         figures=figures,
         protocols=protocols,
         substitutes=_substitutes(layouts),
-        left_out=parameters["left_out"],
+        left_out=parameters.left_out,
         run=run[0] if run else None,
         run_is_current=run is not None and run[1],
-        cells=[_detail(cells[path], parameters["behind"][path], labels, limits.get(path, {})) for path in shown],
-        settings=[(title, flattened(values)) for title, values in parameters["settings"]],
+        cells=_details(parameters, cells, tables, protocols),
+        settings=[(title, flattened(values)) for title, values in parameters.settings],
     )
 
 
@@ -196,36 +206,56 @@ def _published(comparison: Comparison) -> Published:
     }
 
 
-def _grid(layout: Mapping[str, Any], paths: Sequence[str], cells: Mapping[str, Cell]) -> Grid:
-    return build_table(layout, [{"path": path, **cells[path].content} for path in paths])
+def _grid(table: PageTable, cells: Mapping[str, Document]) -> Grid:
+    return build_table(table.layout, [cells[path].content for path in table.cells])
 
 
-def _detail(
-    cell: Cell, behind: Sequence[int], labels: Mapping[str, str], limits: Mapping[str, float]
-) -> dict[str, Any]:
-    record = cell.record
+def _details(
+    parameters: PageParameters, cells: Mapping[str, Document], tables: Iterable[TableOnPage], protocols: Iterable[Facts]
+) -> list[Detail]:
+    """Of each cell that some entry of a table is read from."""
+    labels = {name: label for protocol in protocols for name, label in protocol.networks.items()}
+    limits = _limits(parameters.tables)
+    shown = dict.fromkeys(e.source for t in tables for row in t.grid.rows for e in row.entries if e.source)
+    return [_detail(cells[path], parameters.behind[path], labels, limits.get(path)) for path in shown]
+
+
+def _limits(tables: Iterable[PageTable]) -> dict[str, SanityLimits]:
+    """Path of a cell -> the limits of its protocol, for tables of one protocol."""
     return {
-        "path": record.path,
-        "recipe": record.recipe,
-        "sheets": [asdict(sheet) for sheet in sheets(record.kind, cell.content, labels, limits)],
-        "own": flattened({**record.parameters, "versions": record.versions}),
-        "behind": behind,
+        path: table.layout.protocol.sanity
+        for table in tables
+        if not isinstance(table.layout, TriggerLayout | CostLayout)
+        for path in table.cells
     }
 
 
-def _protocols(layouts: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _detail(cell: Document, behind: Sequence[int], labels: Labels, limits: SanityLimits | None) -> Detail:
+    record = cell.record
+    return Detail(
+        path=record.path,
+        recipe=record.recipe,
+        sheets=sheets(cell.content, labels, limits),
+        own=flattened({**record.parameters, "versions": record.versions}),
+        behind=behind,
+    )
+
+
+def _protocols(layouts: Iterable[AnyTableLayout]) -> list[Facts]:
     """The facts of each protocol that some table uses."""
-    found = {}
-    for layout in layouts:
-        for protocol in [slot["protocol"] for slot in layout.get("slots", [layout])]:
-            found[protocol["name"]] = protocol
-    return list(found.values())
+    return list({facts.name: facts for layout in layouts for facts in _facts(layout)}.values())
 
 
-def _substitutes(layouts: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+def _facts(layout: AnyTableLayout) -> list[Facts]:
+    if isinstance(layout, TriggerLayout | CostLayout):
+        return [slot.protocol for slot in layout.slots]
+    return [layout.protocol]
+
+
+def _substitutes(layouts: Iterable[AnyTableLayout]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for layout in layouts:
-        for helper, labels in layout.get("substitutes", {}).items():
+    for layout in (layout for layout in layouts if isinstance(layout, AccuracyLayout)):
+        for helper, labels in layout.substitutes.items():
             found[helper] = list(dict.fromkeys([*found.get(helper, []), *labels]))
     return found
 

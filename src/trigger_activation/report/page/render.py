@@ -8,17 +8,11 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from trigger_activation.plan import kinds
 from trigger_activation.report.page.build import Page
 from trigger_activation.report.wording import duration, listed
 
-KINDS: Mapping[str, str] = {
-    "dataset": "Data sets",
-    "checkpoint": "Networks",
-    "helper": "Helper networks",
-    "tae": "Sets of adversarial examples",
-    "purified": "Purified sets",
-    "cell": "Cells",
-}
+PLURALS: Mapping[str, str] = {kind.name: kind.plural or kind.name for kind in kinds.KINDS}
 """Kind of artifact -> what the page calls them."""
 
 
@@ -35,7 +29,7 @@ def render(page: Page) -> str:
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": False}
     environment.filters |= {"duration": duration, "listed": listed}
     template = environment.get_template("index.html.j2")
-    return template.render(page=page, kinds=KINDS, style=_asset("style.css"), script=_asset("page.js"))
+    return template.render(page=page, kinds=PLURALS, style=_asset("style.css"), script=_asset("page.js"))
 
 
 def _asset(name: str) -> Markup:

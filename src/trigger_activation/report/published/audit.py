@@ -14,7 +14,7 @@ from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from itertools import permutations
 from typing import Any
 
-from trigger_activation.report.published.numbers import CLEAN, MEAN, Column, Number, Published
+from trigger_activation.report.published.numbers import CLEAN, MEAN, Number, PrintedColumn, Published
 
 CENT = Decimal("0.01")
 """The last printed digit."""
@@ -62,20 +62,20 @@ def tables_without_means(published: Published) -> list[str]:
     return [t for t in published.tables if MEAN not in published.rows(t) and CLEAN in published.rows(t)]
 
 
-def cells(published: Published, table: str, column: Column) -> list[Decimal]:
+def cells(published: Published, table: str, column: PrintedColumn) -> list[Decimal]:
     """The legible cells of a column, attacks only."""
     values = [published.value(table, row, column) for row in published.attacks(table)]
     return [value for value in values if value is not None]
 
 
-def recomputed_mean(published: Published, table: str, column: Column) -> Decimal | None:
+def recomputed_mean(published: Published, table: str, column: PrintedColumn) -> Decimal | None:
     """The mean of the printed cells; None where one is illegible."""
     values = cells(published, table, column)
     complete = len(values) == len(published.attacks(table))
     return sum(values, Decimal()) / len(values) if complete else None
 
 
-def _mean_record(published: Published, table: str, column: Column) -> dict[str, Any]:
+def _mean_record(published: Published, table: str, column: PrintedColumn) -> dict[str, Any]:
     count = len(published.attacks(table))
     printed, recomputed = published.value(table, MEAN, column), recomputed_mean(published, table, column)
     gap = None if printed is None or recomputed is None else (count * (printed - recomputed)).quantize(CENT)
@@ -184,7 +184,7 @@ def _networks(published: Published, dataset: str) -> int:
 
 
 def _white_box_share(published: Published, standard: Sequence[str], adaptive: Sequence[str]) -> Check:
-    undefended = Column("none")
+    undefended = PrintedColumn("none")
     records = []
     for other in adaptive:
         (table,) = (t for t in standard if published.dataset(t) == published.dataset(other))
@@ -214,7 +214,7 @@ def _white_box_share(published: Published, standard: Sequence[str], adaptive: Se
 
 
 def _disagreements(published: Published, tables: Sequence[str]) -> Check:
-    places: dict[tuple[str, str, Column], list[Number]] = {}
+    places: dict[tuple[str, str, PrintedColumn], list[Number]] = {}
     for number in published.numbers:
         if number.table in tables and number.row != MEAN and number.value is not None:
             places.setdefault((number.dataset, number.row, number.column), []).append(number)
@@ -241,7 +241,7 @@ def _disagreements(published: Published, tables: Sequence[str]) -> Check:
     )
 
 
-def _elsewhere(places: dict[tuple[str, str, Column], list[Number]], wanted: Number) -> list[str]:
+def _elsewhere(places: dict[tuple[str, str, PrintedColumn], list[Number]], wanted: Number) -> list[str]:
     return [
         f"{number.table}, {number.row}, {number.column}"
         for numbers in places.values()
@@ -297,7 +297,7 @@ DEFENSES_OF_TABLE_VI = {
 
 
 def _words(published: Published, tables: Sequence[str], rows: Sequence[dict[str, str]]) -> Check:
-    quantities: dict[str, Callable[[str, Column], Decimal | None]] = {
+    quantities: dict[str, Callable[[str, PrintedColumn], Decimal | None]] = {
         "Acc. drop on clean inputs": lambda table, column: _drop(published, table, column),
         "Acc. on TAEs": lambda table, column: published.value(table, MEAN, column),
     }
@@ -316,13 +316,13 @@ def _words(published: Published, tables: Sequence[str], rows: Sequence[dict[str,
     )
 
 
-def _drop(published: Published, table: str, column: Column) -> Decimal | None:
-    before, after = published.value(table, CLEAN, Column("none")), published.value(table, CLEAN, column)
+def _drop(published: Published, table: str, column: PrintedColumn) -> Decimal | None:
+    before, after = published.value(table, CLEAN, PrintedColumn("none")), published.value(table, CLEAN, column)
     return None if before is None or after is None else before - after
 
 
 def _range(
-    published: Published, table: str, defense: str, quantity: Callable[[str, Column], Decimal | None]
+    published: Published, table: str, defense: str, quantity: Callable[[str, PrintedColumn], Decimal | None]
 ) -> tuple[Decimal, Decimal]:
     """Smallest and largest value over the columns of one defense."""
     values = [v for column in published.columns(table, defense) if (v := quantity(table, column)) is not None]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise, product
 
-from trigger_activation.report.published.numbers import CLEAN, Column, Published
+from trigger_activation.report.published.numbers import CLEAN, PrintedColumn, Published
 
 SLIGHT = 5.0
 """Points of accuracy. The paper gives no number for `slight`, `comparable` and the like; this one is ours."""
@@ -26,7 +26,7 @@ FIXED, LEARNABLE = ("ours_fixed",), ("ours_learnable",)
 TRIGGERS = FIXED + LEARNABLE
 ADVERSARIAL = (*AT, "rat_trades", "tdat")
 FILTERS = ("jpeg", "bdr", "gaussian", "rp")
-THRESHOLD = Column("ours_fixed", "eps_t=16/255")
+THRESHOLD = PrintedColumn("ours_fixed", "eps_t=16/255")
 """The bound of the fixed trigger beyond which Table I shows little gain."""
 
 
@@ -36,7 +36,7 @@ class Term:
 
     table: str
     rows: tuple[str, ...]
-    column: Column
+    column: PrintedColumn
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,14 @@ class View:
         self.table = table
         self.attacks = published.attacks(table)
 
-    def columns(self, defenses: Defenses) -> list[Column]:
+    def columns(self, defenses: Defenses) -> list[PrintedColumn]:
         """The columns of some defenses."""
         return [column for defense in defenses for column in self.published.columns(self.table, defense)]
 
     def differences(
         self,
         rows: Iterable[Sequence[str]],
-        pairs: Iterable[tuple[Column, Column]],
+        pairs: Iterable[tuple[PrintedColumn, PrintedColumn]],
         above: float = 0.0,
         below: float = math.inf,
     ) -> list[Inequality]:
@@ -74,7 +74,7 @@ class View:
             for group, (left, right) in product(list(rows), list(pairs))
         ]
 
-    def pairs(self, ahead: Defenses, behind: Defenses) -> Iterator[tuple[Column, Column]]:
+    def pairs(self, ahead: Defenses, behind: Defenses) -> Iterator[tuple[PrintedColumn, PrintedColumn]]:
         """Every column of some defenses with every column of others."""
         return product(self.columns(ahead), self.columns(behind))
 

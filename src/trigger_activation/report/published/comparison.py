@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
 from scipy import stats
 
 from trigger_activation.parameters import grey_levels
-from trigger_activation.report.published.numbers import CLEAN, MEAN, Column, Published
+from trigger_activation.plan.contents import Cell, Content
+from trigger_activation.plan.layouts import AccuracyLayout, ComparedTable, Facts, InPrint
+from trigger_activation.report.narrowing import narrowed
+from trigger_activation.report.published.numbers import CLEAN, MEAN, PrintedColumn, Published
 from trigger_activation.report.published.run import OFF_DIAGONAL, PRINTED, published_column, published_row, run_of
 from trigger_activation.report.published.verdicts import Judgement, in_print, judge_claims
 from trigger_activation.report.tables.accuracy import statistics
@@ -33,7 +35,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparedRow:
     """One row of a table."""
 
     label: str
@@ -53,7 +55,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class TableInPrint:
     """One accuracy table."""
 
     number: str
@@ -63,10 +65,10 @@ class Table:
     changes: Sequence[str]
     """What the run does otherwise than the paper; empty where magnitudes can be compared."""
     labels: Sequence[str]
-    columns: Sequence[Column | None]
+    columns: Sequence[PrintedColumn | None]
     """The published counterpart of each column."""
-    rows: Sequence[Row]
-    not_run_columns: Sequence[Column]
+    rows: Sequence[ComparedRow]
+    not_run_columns: Sequence[PrintedColumn]
     not_run_rows: Sequence[str]
 
     @property
@@ -86,36 +88,39 @@ class Table:
 class Comparison:
     """Everything that the report shows."""
 
-    tables: Sequence[Table]
+    tables: Sequence[TableInPrint]
     judgements: Sequence[Judgement]
     not_compared: Sequence[str]
     """Published tables that have no counterpart here."""
 
 
 def compare(
-    published: Published, layouts: Sequence[Mapping[str, Any]], cells: Mapping[str, Sequence[Any]]
+    published: Published, tables: Sequence[ComparedTable], cells: Mapping[str, Sequence[Content]]
 ) -> Comparison:
     """Put a run beside the paper.
 
     Args:
         published: the published numbers.
-        layouts: of the run's tables, each with what the paper's experiment has in its place, from the plan.
+        tables: the layouts of the run's tables, each with what the paper's experiment has in its place, from the plan.
         cells: the contents of each table's cells, in the plan's order.
     """
     order = {number: place for place, number in enumerate(published.tables)}
-    known = [table for table in layouts if table["layout"]["number"] in order]
-    known.sort(key=lambda table: order[table["layout"]["number"]])
-    accuracy = [table for table in known if table["layout"]["kind"] == "accuracy"]
-    tables = [_table(published, table, cells[table["name"]]) for table in accuracy]
+    known = [table for table in tables if table.layout.number in order]
+    known.sort(key=lambda table: order[table.layout.number])
+    shown = [
+        _table(published, table.layout, table.paper, narrowed(cells[table.name], Cell))
+        for table in known
+        if isinstance(table.layout, AccuracyLayout)
+    ]
     run = run_of(published, known, cells)
     measures = {
         PUBLISHED: in_print(published),
         PRINTED: run.measure(PRINTED),
         OFF_DIAGONAL: run.measure(OFF_DIAGONAL),
     }
-    numbers = {table.number for table in tables}
+    numbers = {table.number for table in shown}
     return Comparison(
-        tables,
+        shown,
         judge_claims(published, measures),
         [number for number in published.tables if number not in numbers],
     )
@@ -130,27 +135,29 @@ def rank_correlation(pairs: Iterable[Pair]) -> float | None:
     return None if tau != tau else tau
 
 
-def _table(published: Published, table: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> Table:
-    layout, (paper,) = table["layout"], table["paper"]
-    number, width = layout["number"], len(layout["columns"])
-    columns = [published_column(published, number, counterpart) for counterpart in paper["columns"]]
-    measured = [statistics(layout, cell)["mean"] for cell in cells]
+def _table(
+    published: Published, layout: AccuracyLayout, papers: Sequence[InPrint], cells: Sequence[Cell]
+) -> TableInPrint:
+    (paper,) = papers
+    number, width = layout.number, len(layout.columns)
+    columns = [published_column(published, number, counterpart) for counterpart in paper.columns]
+    measured = [statistics(layout, cell).mean for cell in cells]
     rows = []
-    for index, attack in enumerate(layout["rows"]):
-        row = published_row(published, number, attack["attack"])
+    for index, attack in enumerate(layout.rows):
+        row = published_row(published, number, attack.attack)
         values = measured[index * width : (index + 1) * width]
         printed = [_published(published, number, row, column) for column in columns]
-        rows.append(Row(attack["label"], row, [Pair(*both) for both in zip(values, printed, strict=True)]))
+        rows.append(ComparedRow(attack.label, row, [Pair(*both) for both in zip(values, printed, strict=True)]))
     shown = {row.published for row in rows}
-    if layout["mean_row"]:
+    if layout.mean_row:
         rows.append(_mean_row([row for row in rows if row.attacked]))
-    return Table(
+    return TableInPrint(
         number=number,
-        title=layout["title"],
-        decimals=layout["decimals"],
-        protocol=layout["protocol"]["name"],
-        changes=changes(layout["protocol"], paper["protocol"]),
-        labels=[f"{column['group']} {column['label']}".strip() for column in layout["columns"]],
+        title=layout.title,
+        decimals=layout.decimals,
+        protocol=layout.protocol.name,
+        changes=changes(layout.protocol, paper.protocol),
+        labels=[column.full for column in layout.columns],
         columns=columns,
         rows=rows,
         not_run_columns=[column for column in published.columns(number) if column not in columns],
@@ -158,33 +165,33 @@ def _table(published: Published, table: Mapping[str, Any], cells: Sequence[dict[
     )
 
 
-def _published(published: Published, table: str, row: str | None, column: Column | None) -> float | None:
+def _published(published: Published, table: str, row: str | None, column: PrintedColumn | None) -> float | None:
     value = None if row is None or column is None else published.value(table, row, column)
     return None if value is None else float(value)
 
 
-def _mean_row(rows: Sequence[Row]) -> Row:
+def _mean_row(rows: Sequence[ComparedRow]) -> ComparedRow:
     """The mean over attacks of the cells shown, on both sides: the printed means are not the means of their cells."""
     pairs = []
     for column in zip(*(row.pairs for row in rows), strict=True):
         published = [pair.published for pair in column if pair.published is not None]
         complete = len(published) == len(column)
         pairs.append(Pair(fmean(pair.measured for pair in column), fmean(published) if complete else None))
-    return Row(MEAN, MEAN, pairs)
+    return ComparedRow(MEAN, MEAN, pairs)
 
 
-def changes(here: Mapping[str, Any], paper: Mapping[str, Any]) -> list[str]:
+def changes(here: Facts, paper: Facts) -> list[str]:
     """What a protocol does otherwise than the paper's, one phrase each."""
     mine, theirs = _described(here), _described(paper)
     return [f"{name} {mine[name]} instead of {theirs[name]}" for name in mine if mine[name] != theirs[name]]
 
 
-def _described(facts: Mapping[str, Any]) -> dict[str, str]:
+def _described(facts: Facts) -> dict[str, str]:
     return {
-        "data set": facts["dataset"],
-        "networks": listed(list(facts["networks"].values())),
-        "budget": grey_levels(facts["eps"]),
-        "iterations": str(facts["steps"]),
-        "epochs": str(facts["epochs"]),
-        "test images": f"{facts['images']:,}",
+        "data set": facts.dataset,
+        "networks": listed(list(facts.networks.values())),
+        "budget": grey_levels(facts.eps),
+        "iterations": str(facts.steps),
+        "epochs": str(facts.epochs),
+        "test images": f"{facts.images:,}",
     }

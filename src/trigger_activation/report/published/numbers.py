@@ -15,7 +15,7 @@ FIELDS = ("table", "dataset", "attack", "defense", "param", "metric", "value", "
 
 
 @dataclass(frozen=True)
-class Column:
+class PrintedColumn:
     """A defense and its parameter as the paper prints them, such as ``ours_fixed`` and ``eps_t=64/255``."""
 
     defense: str
@@ -34,7 +34,7 @@ class Number:
     dataset: str
     row: str
     """An attack, ``Clean``, ``Mean``, or in Tables V and XI the metric and the data set."""
-    column: Column
+    column: PrintedColumn
     network: str
     """Of Table XI; elsewhere empty, for a mean over networks."""
     value: Decimal | None
@@ -48,7 +48,7 @@ class Published:
 
     def __init__(self, numbers: Iterable[Number]) -> None:
         self.numbers = list(numbers)
-        self._by_place: dict[tuple[str, str, Column], list[Number]] = {}
+        self._by_place: dict[tuple[str, str, PrintedColumn], list[Number]] = {}
         for number in self.numbers:
             self._by_place.setdefault((number.table, number.row, number.column), []).append(number)
 
@@ -69,7 +69,7 @@ class Published:
         """The rows of a table that are neither ``Clean`` nor ``Mean``."""
         return [row for row in self.rows(table) if row not in (CLEAN, MEAN)]
 
-    def columns(self, table: str, defense: str | None = None) -> list[Column]:
+    def columns(self, table: str, defense: str | None = None) -> list[PrintedColumn]:
         """The columns of a table, or those of one defense."""
         columns = dict.fromkeys(number.column for number in self.of(table))
         return [column for column in columns if defense in (None, column.defense)]
@@ -78,7 +78,7 @@ class Published:
         """What the paper calls the data set of an accuracy table."""
         return self.of(table)[0].dataset
 
-    def value(self, table: str, row: str, column: Column) -> Decimal | None:
+    def value(self, table: str, row: str, column: PrintedColumn) -> Decimal | None:
         """A cell, in Table XI the mean over networks; None if it is illegible or not there."""
         values = [number.value for number in self._by_place.get((table, row, column), [])]
         legible = [value for value in values if value is not None]
@@ -131,5 +131,5 @@ def _number(record: dict[str, str], line: int) -> Number:
     param, _, network = record["param"].partition(";model=")
     row = record["attack"] or (CLEAN if clean else f"{record['metric']}, {record['dataset']}")
     return Number(
-        record["table"], record["dataset"], row, Column(record["defense"], param), network, value, record["mark"]
+        record["table"], record["dataset"], row, PrintedColumn(record["defense"], param), network, value, record["mark"]
     )

@@ -13,10 +13,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from trigger_activation.report.published.audit import Check
 from trigger_activation.report.published.claims import Inequality, Term
-from trigger_activation.report.published.comparison import PUBLISHED, Comparison, Pair, Table
-from trigger_activation.report.published.numbers import Column
+from trigger_activation.report.published.comparison import PUBLISHED, Comparison, Pair, TableInPrint
+from trigger_activation.report.published.numbers import PrintedColumn
 from trigger_activation.report.published.run import OFF_DIAGONAL, PRINTED
-from trigger_activation.report.published.verdicts import WHOLE, Finding, Judgement, Outcome, Verdict
+from trigger_activation.report.published.verdicts import WHOLE, ClaimVerdict, Finding, Judgement, Outcome
 from trigger_activation.report.tables.grid import escape_markdown
 from trigger_activation.report.wording import listed
 
@@ -96,7 +96,7 @@ def _pair(pair: Pair, decimals: int) -> str:
     return f"{pair.measured:.{decimals}f} ({pair.published:.{decimals}f}, {difference:+.{decimals}f})"
 
 
-def _by_protocol(tables: Iterable[Table]) -> list[tuple[list[str], Sequence[str]]]:
+def _by_protocol(tables: Iterable[TableInPrint]) -> list[tuple[list[str], Sequence[str]]]:
     """Tables that differ from the paper in the same way, and how."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for table in tables:
@@ -124,7 +124,7 @@ def _in_run(judgement: Judgement) -> str:
     return f"{printed} | {'same' if off_diagonal == printed else off_diagonal}"
 
 
-def _verdict(verdict: Verdict, decimals: int, mark: str) -> str:
+def _verdict(verdict: ClaimVerdict, decimals: int, mark: str) -> str:
     """``holds, 7/7 (+2.0 ± 1.4, PGD)``."""
     deciding = verdict.deciding
     if deciding is None:
@@ -151,7 +151,7 @@ def _place(inequality: Inequality, among: Sequence[Inequality]) -> str:
     return ", ".join(parts)
 
 
-def _short(column: Column, among: set[Column]) -> str:
+def _short(column: PrintedColumn, among: set[PrintedColumn]) -> str:
     """As much of a column's name as tells it from others."""
     alike = [other for other in among if other.defense == column.defense]
     if len(alike) == len(among):
@@ -159,7 +159,7 @@ def _short(column: Column, among: set[Column]) -> str:
     return column.defense if len(alike) == 1 else str(column)
 
 
-def _cells(table: Table) -> list[dict[str, Any]]:
+def _cells(table: TableInPrint) -> list[dict[str, Any]]:
     return [
         {
             "table": table.number,

@@ -6,35 +6,38 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from statistics import fmean, stdev
-from typing import Any
 
+from trigger_activation.plan.config.schema import CLEAN
+from trigger_activation.plan.contents import Cell, Content, TriggerStudy
+from trigger_activation.plan.layouts import AccuracyLayout, ComparedTable, Counterpart, InPrint, TriggerLayout
+from trigger_activation.report.narrowing import narrowed
 from trigger_activation.report.published.claims import Term
-from trigger_activation.report.published.numbers import Column, Published, slug
+from trigger_activation.report.published.numbers import PrintedColumn, Published, slug
 from trigger_activation.report.published.verdicts import Measure
-from trigger_activation.report.tables.accuracy import CLEAN, statistics
+from trigger_activation.report.tables.accuracy import statistics
 from trigger_activation.report.tables.trigger import SCALE
-from trigger_activation.science.evaluation.contrast import Difference, difference, mean_over
+from trigger_activation.science.evaluation.contrast import Difference, difference
+from trigger_activation.science.evaluation.results import PairMean, mean_over
 
 PRINTED, OFF_DIAGONAL = "printed", "off_diagonal"
 
-Statistics = Mapping[str, Any]
-Place = tuple[str, str, Column]
+Place = tuple[str, str, PrintedColumn]
 """Table, row and column in print."""
 
 
 @dataclass(frozen=True)
-class Cell:
+class Measured:
     """The measured counterpart of a published cell."""
 
     protocol: str
-    means: Mapping[str, Statistics]
+    means: Mapping[str, PairMean]
     """Over the pairs that the table prints, and over pairs of different architectures."""
 
 
 class Run:
     """The cells of a run that have a published counterpart."""
 
-    def __init__(self, cells: Mapping[Place, Cell]) -> None:
+    def __init__(self, cells: Mapping[Place, Measured]) -> None:
         self._cells = cells
 
     def measure(self, pairs: str) -> Measure:
@@ -51,7 +54,7 @@ class Run:
 
         return measured
 
-    def _mean(self, term: Term, pairs: str) -> tuple[str, Statistics] | None:
+    def _mean(self, term: Term, pairs: str) -> tuple[str, PairMean] | None:
         """Protocol and statistics of a term, if all its cells are there."""
         cells = [self._cells.get((term.table, row, term.column)) for row in term.rows]
         found = [cell for cell in cells if cell is not None and pairs in cell.means]
@@ -65,13 +68,13 @@ def published_row(published: Published, table: str, attack: str) -> str | None:
     return next((row for row in published.rows(table) if slug(row) == attack), None)
 
 
-def published_column(published: Published, table: str, counterpart: Mapping[str, str] | None) -> Column | None:
+def published_column(published: Published, table: str, counterpart: Counterpart | None) -> PrintedColumn | None:
     """The column of a table that the plan found for one of the run's, if the paper's table has it."""
-    column = Column(**counterpart) if counterpart else None
+    column = PrintedColumn(counterpart.defense, counterpart.param) if counterpart else None
     return column if column in published.columns(table) else None
 
 
-def run_of(published: Published, tables: Sequence[Mapping[str, Any]], cells: Mapping[str, Sequence[Any]]) -> Run:
+def run_of(published: Published, tables: Sequence[ComparedTable], cells: Mapping[str, Sequence[Content]]) -> Run:
     """Arrange a run's cells by their published counterparts.
 
     Args:
@@ -79,52 +82,57 @@ def run_of(published: Published, tables: Sequence[Mapping[str, Any]], cells: Map
         tables: the plan's layouts of the run's tables, each with what the paper's experiment has in its place.
         cells: the contents of each table's cells, in the plan's order.
     """
-    kinds = {"accuracy": _accuracies, "trigger": _magnitudes}
-    found: dict[Place, Cell] = {}
+    found: dict[Place, Measured] = {}
     for table in tables:
-        for place, cell in kinds[table["layout"]["kind"]](published, table, cells[table["name"]]):
-            found.setdefault(place, cell)
+        for place, measured in _measured(published, table, cells[table.name]):
+            found.setdefault(place, measured)
     return Run(found)
 
 
+def _measured(published: Published, table: ComparedTable, cells: Sequence[Content]) -> Iterator[tuple[Place, Measured]]:
+    """The cells of a table that have a published counterpart."""
+    if isinstance(table.layout, AccuracyLayout):
+        (paper,) = table.paper
+        return _accuracies(published, table.layout, paper, narrowed(cells, Cell))
+    return _magnitudes(published, table.layout, table.paper, narrowed(cells, TriggerStudy))
+
+
 def _accuracies(
-    published: Published, table: Mapping[str, Any], cells: Sequence[dict[str, Any]]
-) -> Iterator[tuple[Place, Cell]]:
-    layout, (paper,) = table["layout"], table["paper"]
-    places = product(layout["rows"], paper["columns"])
-    for (attack, counterpart), cell in zip(places, cells, strict=True):
-        row = published_row(published, layout["number"], attack["attack"])
-        column = published_column(published, layout["number"], counterpart)
+    published: Published, layout: AccuracyLayout, paper: InPrint, cells: Sequence[Cell]
+) -> Iterator[tuple[Place, Measured]]:
+    for (attack, counterpart), cell in zip(product(layout.rows, paper.columns), cells, strict=True):
+        row = published_row(published, layout.number, attack.attack)
+        column = published_column(published, layout.number, counterpart)
         if row is not None and column is not None:
             means = {PRINTED: statistics(layout, cell)}
-            off_diagonal = cell["means"]["all"] if attack["attack"] == CLEAN else cell["means"].get("off_diagonal")
+            off_diagonal = cell.means["all"] if attack.attack == CLEAN else cell.means.get("off_diagonal")
             if off_diagonal is not None:
                 means[OFF_DIAGONAL] = off_diagonal
-            yield (layout["number"], row, column), Cell(layout["protocol"]["name"], means)
+            yield (layout.number, row, column), Measured(layout.protocol.name, means)
 
 
 def _magnitudes(
-    published: Published, table: Mapping[str, Any], cells: Sequence[dict[str, Any]]
-) -> Iterator[tuple[Place, Cell]]:
-    layout, remaining = table["layout"], iter(cells)
-    for slot, paper in zip(layout["slots"], table["paper"], strict=True):
-        row = f"trigger_mse_1e-2, {paper['protocol']['dataset']}"
-        for counterpart in paper["columns"]:
+    published: Published, layout: TriggerLayout, papers: Sequence[InPrint], studies: Sequence[TriggerStudy]
+) -> Iterator[tuple[Place, Measured]]:
+    remaining = iter(studies)
+    for slot, paper in zip(layout.slots, papers, strict=True):
+        row = f"trigger_mse_1e-2, {paper.protocol.dataset}"
+        for counterpart in paper.columns:
             mean = _mean_magnitude(next(remaining))
-            if (column := published_column(published, layout["number"], counterpart)) is not None:
+            if (column := published_column(published, layout.number, counterpart)) is not None:
                 means = {PRINTED: mean, OFF_DIAGONAL: mean}
-                yield (layout["number"], row, column), Cell(slot["protocol"]["name"], means)
+                yield (layout.number, row, column), Measured(slot.protocol.name, means)
 
 
-def _mean_magnitude(cell: Mapping[str, Any]) -> Statistics:
+def _mean_magnitude(study: TriggerStudy) -> PairMean:
     """The mean over networks, seed by seed; no test image takes part in it."""
     by_seed: dict[int, list[float]] = {}
-    for trigger in cell["triggers"]:
-        by_seed.setdefault(trigger["seed"], []).append(SCALE * trigger["mean_square"])
+    for trigger in study.triggers:
+        by_seed.setdefault(trigger.seed, []).append(SCALE * trigger.mean_square)
     per_seed = [fmean(values) for values in by_seed.values()]
-    return {
-        "mean": fmean(per_seed),
-        "per_seed": per_seed,
-        "standard_deviation": stdev(per_seed) if len(per_seed) > 1 else None,
-        "bootstrap": [fmean(per_seed)],
-    }
+    return PairMean(
+        mean=fmean(per_seed),
+        per_seed=per_seed,
+        standard_deviation=stdev(per_seed) if len(per_seed) > 1 else None,
+        bootstrap=[fmean(per_seed)],
+    )

@@ -50,7 +50,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ClaimVerdict:
     """On one claim about one table."""
 
     findings: Sequence[Finding]
@@ -89,14 +89,14 @@ class Judgement:
 
     claim: Claim
     table: str
-    verdicts: dict[str, Verdict]
+    verdicts: dict[str, ClaimVerdict]
 
 
-def judge(inequalities: Sequence[Inequality], measure: Measure) -> Verdict:
+def judge(inequalities: Sequence[Inequality], measure: Measure) -> ClaimVerdict:
     """Put inequalities to one set of numbers."""
     differences = [(inequality, measure(inequality.left, inequality.right)) for inequality in inequalities]
     findings = [Finding(inequality, difference) for inequality, difference in differences if difference is not None]
-    return Verdict(findings, len(differences) - len(findings))
+    return ClaimVerdict(findings, len(differences) - len(findings))
 
 
 def judge_claims(published: Published, measures: dict[str, Measure]) -> list[Judgement]:

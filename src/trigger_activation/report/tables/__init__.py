@@ -2,46 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Any
+from types import NoneType
 
+from trigger_activation.plan.contents import Cell, Content, CostStudy, Observed, TriggerStudy, WhiteBoxStudy
+from trigger_activation.plan.layouts import (
+    AccuracyLayout,
+    AnyTableLayout,
+    CharacteristicsLayout,
+    CostLayout,
+    SupplementaryLayout,
+    TriggerLayout,
+)
+from trigger_activation.report.narrowing import narrowed
 from trigger_activation.report.tables import accuracy, characteristics, cost, supplementary, trigger
-from trigger_activation.report.tables.grid import Cells, Entry, Grid, render_grid
+from trigger_activation.report.tables.grid import Entry, Grid, render_grid
 from trigger_activation.science import sanity
 
-KINDS: Mapping[str, Callable[[Mapping[str, Any], Cells], Grid]] = {
-    "accuracy": accuracy.build,
-    "supplementary": supplementary.build,
-    "trigger": trigger.build,
-    "cost": cost.build,
-    "characteristics": characteristics.build,
-}
 
-
-def build(layout: Mapping[str, Any], cells: Cells) -> Grid:
+def build(layout: AnyTableLayout, cells: Sequence[Content | None]) -> Grid:
     """A table before it is rendered.
 
     Args:
         layout: rows, columns and facts, as the plan resolved them.
-        cells: the contents of the cells, in the plan's order.
+        cells: the contents of the cells, in the plan's order; None for one that is missing, where the run allows that.
     """
-    grid = _checked(KINDS[layout["kind"]](layout, cells), layout, [cell for cell in cells if cell is not None])
+    grid = _checked(_grid(layout, cells), layout, [cell for cell in cells if isinstance(cell, Observed)])
     missing = sum(cell is None for cell in cells)
     if not missing:
         return grid
     return replace(grid, notes=[*grid.notes, f"Incomplete: {missing} of {len(cells)} cells are missing."])
 
 
-def _checked(grid: Grid, layout: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> Grid:
+def _grid(layout: AnyTableLayout, cells: Sequence[Content | None]) -> Grid:
+    match layout:
+        case AccuracyLayout():
+            return accuracy.build(layout, narrowed(cells, Cell, NoneType))
+        case SupplementaryLayout():
+            return supplementary.build(layout, narrowed(cells, Cell, WhiteBoxStudy, NoneType))
+        case TriggerLayout():
+            return trigger.build(layout, narrowed(cells, TriggerStudy, NoneType))
+        case CostLayout():
+            return cost.build(layout, narrowed(cells, CostStudy, NoneType))
+        case CharacteristicsLayout():
+            return characteristics.build(layout, narrowed(cells, CostStudy, Cell, NoneType))
+
+
+def _checked(grid: Grid, layout: AnyTableLayout, cells: Sequence[Observed]) -> Grid:
     """The table with a mark at each number whose cell fails a sanity check, and what that means."""
-    sources = {entry.source for row in grid.rows for entry in row.entries} - {None}
-    shown = [cell for cell in cells if cell.get("path") in sources]
-    limits = layout["protocol"]["sanity"] if "protocol" in layout else {}
-    told = sanity.explanation(shown, limits)
+    if isinstance(layout, TriggerLayout | CostLayout):  # They show no accuracies, and several protocols.
+        return grid
+    sources = {entry.source for row in grid.rows for entry in row.entries}
+    shown = [cell for cell in cells if cell.path in sources]
+    limits = layout.protocol.sanity
+    told = sanity.explanation((cell.evidence for cell in shown), limits)
     if told is None:
         return grid
-    failing = {cell["path"] for cell in shown if sanity.failures(cell, limits)}
+    failing = {cell.path for cell in shown if sanity.failures(cell.evidence, limits)}
     rows = [replace(row, entries=[_doubted(entry, failing) for entry in row.entries]) for row in grid.rows]
     return replace(grid, rows=rows, notes=[*grid.notes, told])
 
@@ -50,6 +68,6 @@ def _doubted(entry: Entry, failing: Collection[str | None]) -> Entry:
     return replace(entry, failed=entry.source in failing and not isinstance(entry.value, str))
 
 
-def render(layout: Mapping[str, Any], cells: Cells) -> dict[str, str]:
+def render(layout: AnyTableLayout, cells: Sequence[Content | None]) -> dict[str, str]:
     """A table as text, by file suffix."""
     return render_grid(build(layout, cells))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
+from trigger_activation.plan.config.schema import CLEAN
+from trigger_activation.plan.contents import Cell, Content
+from trigger_activation.plan.layouts import AccuracyLayout, ShownColumn
 from trigger_activation.report.tables.facts import (
     changed_parameters,
     column_seeds,
@@ -16,12 +19,12 @@ from trigger_activation.report.tables.facts import (
     threat_model,
     trained_elsewhere,
 )
-from trigger_activation.report.tables.grid import MISSING, Cells, Entry, Grid, Header, Row
+from trigger_activation.report.tables.grid import MISSING, Entry, Grid, Header, Row
 from trigger_activation.report.tables.marks import MARKS, marked
-from trigger_activation.science.evaluation.contrast import mean_over
+from trigger_activation.science.evaluation.results import PairMean, mean_over
 from trigger_activation.science.sanity import failures
 
-CLEAN = "clean"
+C = TypeVar("C")
 PAIRS = {
     "all": "all surrogate-victim pairs, the network attacked on itself among them",
     "off_diagonal": "all pairs of different surrogate and victim architectures",
@@ -29,81 +32,99 @@ PAIRS = {
 SURROGATES = {"standard": "undefended surrogates", "same": "surrogates trained and deployed as the victim is"}
 
 
-def build(layout: Mapping[str, Any], cells: Cells) -> Grid:
+def build(layout: AccuracyLayout, cells: Sequence[Cell | None]) -> Grid:
     """The grid of one accuracy table.
 
     Args:
         layout: the plan's layout of the table.
-        cells: row by row, in the order of the layout.
+        cells: row by row, in the order of the layout; None for one that is missing.
     """
-    columns, attacks = layout["columns"], layout["rows"]
-    by_row = in_rows(cells, len(columns))
-    rows = [
-        value_row(attack["label"], [cell and statistics(layout, cell) for cell in row], layout["decimals"], row)
-        for attack, row in zip(attacks, by_row, strict=True)
-    ]
-    if layout["mean_row"]:
-        attacked = [r for attack, r in zip(attacks, by_row, strict=True) if attack["attack"] != CLEAN]
-        rows.append(_mean_row(layout, attacked))
+    by_row = in_rows(cells, len(layout.columns))
     return Grid(
-        number=layout["number"],
-        title=layout["title"],
+        number=layout.number,
+        title=layout.title,
         notes=_notes(layout, cells),
         corner="Attack",
-        headers=[Header(column["label"], column["group"]) for column in columns],
-        rows=rows,
+        headers=headers(layout.columns),
+        rows=_rows(layout, by_row),
         records=[
             _record(layout, cell, column)
             for row in by_row
-            for cell, column in zip(row, columns, strict=True)
+            for cell, column in zip(row, layout.columns, strict=True)
             if cell is not None
         ],
     )
 
 
-def in_rows(cells: Cells, width: int) -> list[Cells]:
+def in_rows(cells: Sequence[C], width: int) -> list[Sequence[C]]:
     """A flat sequence of cells, row by row."""
     return [cells[start : start + width] for start in range(0, len(cells), width)]
 
 
-def statistics(layout: Mapping[str, Any], cell: dict[str, Any]) -> dict[str, Any]:
+def sources(cells: Iterable[Content | None]) -> list[str | None]:
+    """The path of each cell; None for one that is missing."""
+    return [None if cell is None else cell.path for cell in cells]
+
+
+def headers(columns: Sequence[ShownColumn]) -> list[Header]:
+    """A heading for each column."""
+    return [Header(column.label, column.group) for column in columns]
+
+
+def statistics(layout: AccuracyLayout, cell: Cell) -> PairMean:
     """The mean that the table prints, with its spread; the clean row has no pairs to choose from."""
-    pairs = "all" if cell["attack"] == CLEAN else layout["pairs"]
-    chosen: dict[str, Any] = cell["means"][pairs]
-    return chosen
+    return cell.means["all" if cell.attack == CLEAN else layout.pairs]
 
 
-def value_row(label: str, shown: Sequence[Mapping[str, Any] | None], decimals: int, cells: Cells) -> Row:
+def _shown(layout: AccuracyLayout, cells: Iterable[Cell | None]) -> list[PairMean | None]:
+    return [None if cell is None else statistics(layout, cell) for cell in cells]
+
+
+def _rows(layout: AccuracyLayout, by_row: Sequence[Sequence[Cell | None]]) -> list[Row]:
+    rows = [
+        value_row(attack.label, _shown(layout, row), layout.decimals, sources(row))
+        for attack, row in zip(layout.rows, by_row, strict=True)
+    ]
+    if not layout.mean_row:
+        return rows
+    attacked = [row for attack, row in zip(layout.rows, by_row, strict=True) if attack.attack != CLEAN]
+    return [*rows, _mean_row(layout, attacked)]
+
+
+def value_row(label: str, shown: Sequence[PairMean | None], decimals: int, paths: Sequence[str | None]) -> Row:
     """Means with their deviation over seeds, the best marked; a dash where a cell has none.
 
     Args:
         label: of the row.
         shown: the means.
         decimals: of the printed numbers.
-        cells: what each mean is read from.
+        paths: of the cell that each mean is read from; None for one that is missing.
     """
-    marks = iter(marked([s for s in shown if s is not None]))
+    marks = iter(marked([found for found in shown if found is not None]))
     entries = []
-    for s, cell in zip(shown, cells, strict=True):
-        if cell is None:
+    for found, path in zip(shown, paths, strict=True):
+        if path is None:
             entries.append(Entry(MISSING))
-        elif s is None:
-            entries.append(Entry("–", source=cell.get("path")))
+        elif found is None:
+            entries.append(Entry("–", source=path))
         else:
-            entries.append(Entry(s["mean"], decimals, s["standard_deviation"], next(marks), cell.get("path")))
+            entries.append(Entry(found.mean, decimals, found.standard_deviation, next(marks), path))
     return Row(label, entries)
 
 
-def _mean_row(layout: Mapping[str, Any], rows: Sequence[Cells]) -> Row:
+def _mean_row(layout: AccuracyLayout, rows: Sequence[Sequence[Cell | None]]) -> Row:
     """The mean over attacks of the unrounded cells; missing where one of them is."""
-    columns = [[cell and statistics(layout, cell) for cell in column] for column in zip(*rows, strict=True)]
-    means = [None if None in column else mean_over(column) for column in columns]
-    marks = iter(marked([shown for shown in means if shown is not None]))
+    means = [_mean_of_all(_shown(layout, column)) for column in zip(*rows, strict=True)]
+    marks = iter(marked([found for found in means if found is not None]))
     entries = [
-        Entry(MISSING) if shown is None else Entry(shown["mean"], layout["decimals"], None, next(marks))
-        for shown in means
+        Entry(MISSING) if found is None else Entry(found.mean, layout.decimals, None, next(marks)) for found in means
     ]
     return Row("Mean", entries, ruled=True, summary=True)
+
+
+def _mean_of_all(shown: Sequence[PairMean | None]) -> PairMean | None:
+    known = [found for found in shown if found is not None]
+    return mean_over(known) if len(known) == len(shown) else None
 
 
 def interval(bootstrap: Sequence[float]) -> tuple[float, float]:
@@ -112,47 +133,47 @@ def interval(bootstrap: Sequence[float]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def largest_error(shown: Iterable[Mapping[str, Any]]) -> str:
+def largest_error(shown: Iterable[PairMean]) -> str:
     """``±1.2 points``: half the widest interval."""
-    halves = [(high - low) / 2 for low, high in (interval(s["bootstrap"]) for s in shown)]
+    halves = [(high - low) / 2 for low, high in (interval(found.bootstrap) for found in shown)]
     return f"±{max(halves):.1f} points"
 
 
-def _notes(layout: Mapping[str, Any], cells: Cells) -> list[str]:
+def _notes(layout: AccuracyLayout, cells: Sequence[Cell | None]) -> list[str]:
     error = largest_error(statistics(layout, cell) for cell in cells if cell is not None)
     return [
-        data_and_networks(layout["protocol"]),
-        threat_model(layout["protocol"], layout["protocol"]["images"]),
-        *changed_parameters(layout["changes"]),
-        *substitutes(layout["substitutes"]),
-        *trained_elsewhere(layout["columns"]),
-        f"Accuracy in percent, the mean over {PAIRS[layout['pairs']]}; {SURROGATES[layout['surrogates']]}.",
-        seeds_used(column_seeds(layout["columns"])),
+        data_and_networks(layout.protocol),
+        threat_model(layout.protocol, layout.protocol.images),
+        *changed_parameters(layout.changes),
+        *substitutes(layout.substitutes),
+        *trained_elsewhere(layout.columns),
+        f"Accuracy in percent, the mean over {PAIRS[layout.pairs]}; {SURROGATES[layout.surrogates]}.",
+        seeds_used(column_seeds(layout.columns)),
         f"Resampling the images moves a cell by up to {error} (95 %).",
         MARKS,
     ]
 
 
-def estimate(shown: Mapping[str, Any]) -> dict[str, Any]:
+def estimate(shown: PairMean) -> dict[str, Any]:
     """A mean with its uncertainty, for the CSV file."""
-    low, high = interval(shown["bootstrap"])
+    low, high = interval(shown.bootstrap)
     return {
-        "accuracy": shown["mean"],
-        "standard_deviation": shown["standard_deviation"],
+        "accuracy": shown.mean,
+        "standard_deviation": shown.standard_deviation,
         "interval_low": round(low, 6),
         "interval_high": round(high, 6),
     }
 
 
-def _record(layout: Mapping[str, Any], cell: dict[str, Any], column: Mapping[str, Any]) -> dict[str, Any]:
-    off_diagonal = cell["means"].get("off_diagonal")
+def _record(layout: AccuracyLayout, cell: Cell, column: ShownColumn) -> dict[str, Any]:
+    off_diagonal = cell.means.get("off_diagonal")
     return {
-        "attack": cell["attack"],
-        "column": column["name"],
+        "attack": cell.attack,
+        "column": column.name,
         **estimate(statistics(layout, cell)),
-        "mean_all": cell["means"]["all"]["mean"],
-        "mean_off_diagonal": off_diagonal["mean"] if off_diagonal else None,
-        "seeds": len(cell["seeds"]),
-        "images": cell["images"],
-        "failed_checks": " ".join(failures(cell, layout["protocol"]["sanity"])),
+        "mean_all": cell.means["all"].mean,
+        "mean_off_diagonal": off_diagonal.mean if off_diagonal else None,
+        "seeds": len(cell.seeds),
+        "images": cell.images,
+        "failed_checks": " ".join(failures(cell.evidence, layout.protocol.sanity)),
     }

@@ -3,93 +3,118 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import mean
-from typing import Any
+from types import NoneType
+from typing import Any, TypeVar
 
+from trigger_activation.plan.config.schema import Characteristic
+from trigger_activation.plan.contents import Cell, CostStudy
+from trigger_activation.plan.layouts import CharacteristicsLayout, ShownColumn
+from trigger_activation.report.narrowing import narrowed
 from trigger_activation.report.tables.facts import data_and_networks, threat_model
-from trigger_activation.report.tables.grid import MISSING, Cells, Entry, Grid, Header, Row
+from trigger_activation.report.tables.grid import MISSING, Entry, Grid, Header, Row
 from trigger_activation.report.wording import listed
 
+C = TypeVar("C")
+Numbers = Mapping[str, float]
+"""What the verdicts on a column follow from, by measure."""
 YES_OR_NO = [0.5]
 """The limit of what a defense has or has not."""
 
 
-def build(layout: Mapping[str, Any], cells: Cells) -> Grid:
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of one defense; of costs and clean accuracies that of the undefended network first."""
+
+    costs: Sequence[CostStudy]
+    clean: Sequence[Cell]
+    attacked: Sequence[Cell]
+
+
+def build(layout: CharacteristicsLayout, cells: Sequence[CostStudy | Cell | None]) -> Grid:
     """The grid of verdicts, each with the published one beside it.
 
     Args:
         layout: the plan's layout of the table.
-        cells: costs, clean accuracies, then accuracies attack by attack; of the first two the undefended one first.
+        cells: costs, clean accuracies, then accuracies attack by attack; of the first two the undefended one first;
+            None for what is missing.
     """
-    columns = layout["columns"]
-    measured = [_measured(column, _of_column(cells, len(columns), i)) for i, column in enumerate(columns)]
+    columns, characteristics = layout.columns, layout.characteristics
+    measured = [_numbers(column, _of_column(cells, len(columns), i)) for i, column in enumerate(columns)]
     return Grid(
-        number=layout["number"],
-        title=layout["title"],
+        number=layout.number,
+        title=layout.title,
         notes=[
-            data_and_networks(layout["protocol"]),
-            threat_model(layout["protocol"], layout["protocol"]["images"]),
+            data_and_networks(layout.protocol),
+            threat_model(layout.protocol, layout.protocol.images),
             "In parentheses the paper's verdict, on its own data.",
-            *(_limits(characteristic) for characteristic in layout["characteristics"] if characteristic["limits"]),
-            f"Accuracy on TAEs is the mean over {listed([row['label'] for row in layout['rows']])}.",
+            *(_limits(characteristic) for characteristic in characteristics if characteristic.limits),
+            f"Accuracy on TAEs is the mean over {listed([row.label for row in layout.rows])}.",
         ],
         corner="Characteristic",
-        headers=[Header(column["label"]) for column in columns],
-        rows=[_row(characteristic, measured) for characteristic in layout["characteristics"]],
+        headers=[Header(column.label) for column in columns],
+        rows=[_row(characteristic, measured) for characteristic in characteristics],
         records=[
             _record(characteristic, column, numbers, published)
-            for characteristic in layout["characteristics"]
-            for column, numbers, published in zip(columns, measured, characteristic["published"], strict=True)
+            for characteristic in characteristics
+            for column, numbers, published in zip(columns, measured, characteristic.published, strict=True)
             if numbers is not None
         ],
     )
 
 
-def _of_column(cells: Cells, width: int, position: int) -> tuple[Cells, Cells, Cells]:
-    """Costs and clean cells of the undefended network and of one defense, and the defense's cells under attack."""
-    costs, clean, attacked = cells[: width + 1], cells[width + 1 : 2 * width + 2], cells[2 * width + 2 :]
-    return [costs[0], costs[position + 1]], [clean[0], clean[position + 1]], attacked[position::width]
+def _of_column(cells: Sequence[CostStudy | Cell | None], width: int, position: int) -> Measured | None:
+    """What was measured of the defense at a position; None if something is missing."""
+    costs: list[CostStudy | None] = narrowed(cells[: width + 1], CostStudy, NoneType)
+    accuracies: list[Cell | None] = narrowed(cells[width + 1 :], Cell, NoneType)
+    clean, attacked = accuracies[: width + 1], accuracies[width + 1 :]
+    its_costs = _complete((costs[0], costs[position + 1]))
+    its_clean = _complete((clean[0], clean[position + 1]))
+    its_attacked = _complete(attacked[position::width])
+    if its_costs is None or its_clean is None or its_attacked is None:
+        return None
+    return Measured(its_costs, its_clean, its_attacked)
 
 
-def _measured(column: Mapping[str, Any], parts: Sequence[Cells]) -> dict[str, float] | None:
-    """What the verdicts on a column follow from; None if a cell is missing."""
-    known = [[cell for cell in part if cell is not None] for part in parts]
-    return _measures(column, *known) if sum(map(len, known)) == sum(map(len, parts)) else None
+def _complete(cells: Iterable[C | None]) -> list[C] | None:
+    known: list[C] = []
+    for cell in cells:
+        if cell is None:
+            return None
+        known.append(cell)
+    return known
 
 
-def _measures(
-    column: Mapping[str, Any],
-    costs: Sequence[dict[str, Any]],
-    clean: Sequence[dict[str, Any]],
-    attacked: Sequence[dict[str, Any]],
-) -> dict[str, float]:
-    undefended, defended = (cell["means"]["all"]["mean"] for cell in clean)
-    milliseconds = [cost["timings"][-1]["milliseconds"] for cost in costs]
+def _numbers(column: ShownColumn, measured: Measured | None) -> Numbers | None:
+    if measured is None:
+        return None
+    undefended, defended = (cell.means["all"].mean for cell in measured.clean)
+    before, after = measured.costs
     return {
-        "preprocessing": float(column["preprocessing"] is not None),
-        "trained": float(column["preprocessing"] is None),
-        "helper": float(costs[1]["helper_parameters"] > 0),
-        "training_time": costs[1]["training"]["seconds"] / costs[0]["training"]["seconds"],
-        "test_time": milliseconds[1] / milliseconds[0],
+        "preprocessing": float(column.preprocessing is not None),
+        "trained": float(column.preprocessing is None),
+        "helper": float(after.helper_parameters > 0),
+        "training_time": after.training.seconds / before.training.seconds,
+        "test_time": after.timings[-1].milliseconds / before.timings[-1].milliseconds,
         "clean_drop": undefended - defended,
-        "accuracy_on_taes": mean(cell["means"]["all"]["mean"] for cell in attacked) / undefended,
+        "accuracy_on_taes": mean(cell.means["all"].mean for cell in measured.attacked) / undefended,
     }
 
 
-def verdict(characteristic: Mapping[str, Any], numbers: Mapping[str, float]) -> str:
+def verdict(characteristic: Characteristic, numbers: Numbers) -> str:
     """The verdict whose limits enclose the measured number."""
-    limits = characteristic["limits"] or YES_OR_NO
-    chosen: str = characteristic["verdicts"][bisect_left(limits, numbers[characteristic["measure"]])]
-    return chosen
+    limits = characteristic.limits or YES_OR_NO
+    return characteristic.verdicts[bisect_left(limits, numbers[characteristic.measure])]
 
 
-def _row(characteristic: Mapping[str, Any], measured: Sequence[Mapping[str, float] | None]) -> Row:
+def _row(characteristic: Characteristic, measured: Sequence[Numbers | None]) -> Row:
     verdicts = [
         f"{verdict(characteristic, numbers) if numbers else MISSING} ({published})"
-        for numbers, published in zip(measured, characteristic["published"], strict=True)
+        for numbers, published in zip(measured, characteristic.published, strict=True)
     ]
-    return Row(characteristic["label"], [Entry(text) for text in verdicts])
+    return Row(characteristic.label, [Entry(text) for text in verdicts])
 
 
 MEASURES = {
@@ -100,19 +125,17 @@ MEASURES = {
 }
 
 
-def _limits(characteristic: Mapping[str, Any]) -> str:
-    bounds = [f"up to {limit:g}" for limit in characteristic["limits"]]
-    ranges = [f"{name} {bound}" for name, bound in zip(characteristic["verdicts"], [*bounds, "above"], strict=True)]
-    return f"{characteristic['label']}, {MEASURES[characteristic['measure']]}: {listed(ranges)}."
+def _limits(characteristic: Characteristic) -> str:
+    bounds = [f"up to {limit:g}" for limit in characteristic.limits]
+    ranges = [f"{name} {bound}" for name, bound in zip(characteristic.verdicts, [*bounds, "above"], strict=True)]
+    return f"{characteristic.label}, {MEASURES[characteristic.measure]}: {listed(ranges)}."
 
 
-def _record(
-    characteristic: Mapping[str, Any], column: Mapping[str, Any], numbers: Mapping[str, float], published: str
-) -> dict[str, Any]:
+def _record(characteristic: Characteristic, column: ShownColumn, numbers: Numbers, published: str) -> dict[str, Any]:
     return {
-        "characteristic": characteristic["label"],
-        "column": column["name"],
-        "measured": round(numbers[characteristic["measure"]], 6),
+        "characteristic": characteristic.label,
+        "column": column.name,
+        "measured": round(numbers[characteristic.measure], 6),
         "verdict": verdict(characteristic, numbers),
         "published": published,
     }

@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from trigger_activation.parameters import grey_levels
-from trigger_activation.report.tables.grid import Header
+from trigger_activation.plan.config.schema import WhiteBoxSettings
+from trigger_activation.plan.layouts import Change, Facts, ShownColumn
 from trigger_activation.report.wording import listed
 
 
-def data_and_networks(protocol: Mapping[str, Any]) -> str:
+def data_and_networks(protocol: Facts) -> str:
     """The data set and the networks."""
-    return f"{protocol['dataset']}; networks {listed(list(protocol['networks'].values()))}."
+    return f"{protocol.dataset}; networks {listed(list(protocol.networks.values()))}."
 
 
-def trained_elsewhere(columns: Sequence[Mapping[str, Any]]) -> list[str]:
+def trained_elsewhere(columns: Sequence[ShownColumn]) -> list[str]:
     """One sentence for each column whose victim is a single imported network."""
     return [
-        f"{column['group']} {column['label']} is a single {column['network']} that was trained elsewhere.".lstrip()
+        f"{column.full} is a single {column.network} that was trained elsewhere."
         for column in columns
-        if "network" in column
+        if column.network is not None
     ]
 
 
-def threat_model(protocol: Mapping[str, Any], images: int) -> str:
+def threat_model(protocol: Facts, images: int) -> str:
     """Budget, iterations, and how many images were evaluated."""
-    return (
-        f"Perturbations up to {grey_levels(protocol['eps'])} in {protocol['steps']} iterations, {images:,} test images."
-    )
+    return f"Perturbations up to {grey_levels(protocol.eps)} in {protocol.steps} iterations, {images:,} test images."
 
 
-def column_seeds(columns: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+def column_seeds(columns: Sequence[ShownColumn]) -> dict[str, int]:
     """Heading of each column -> the seeds of its victims."""
-    return {Header(column["label"], column["group"]).full: column["seeds"] for column in columns}
+    return {column.full: column.seeds for column in columns}
 
 
 def seeds_used(counts: Mapping[str, int], spread: str = "± is the standard deviation over victim seeds") -> str:
@@ -56,22 +54,22 @@ def substitutes(used: Mapping[str, Sequence[str]]) -> list[str]:
     ]
 
 
-def white_box_attacks(settings: Mapping[str, Any]) -> str:
+def white_box_attacks(settings: WhiteBoxSettings) -> str:
     """Whom white-box attacks differentiate, on how many images, with what effort."""
-    seeds = {None: "all seeds", 1: "the first seed"}.get(settings["seeds"], f"the first {settings['seeds']} seeds")
+    seeds = {None: "all seeds", 1: "the first seed"}.get(settings.seeds, f"the first {settings.seeds} seeds")
     return (
-        f"White-box attacks take the gradients of the victims themselves, on the first {settings['images']:,} test "
+        f"White-box attacks take the gradients of the victims themselves, on the first {settings.images:,} test "
         f"images and the networks of {seeds}; AutoAttack runs APGD-CE, APGD-T and FAB-T for "
-        f"{settings['iterations']:,} iterations and Square for {settings['queries']:,} queries."
+        f"{settings.iterations:,} iterations and Square for {settings.queries:,} queries."
     )
 
 
-def changed_parameters(changes: Sequence[Mapping[str, Any]]) -> list[str]:
+def changed_parameters(changes: Sequence[Change]) -> list[str]:
     """One sentence on what this protocol runs with other parameters than config declares for all, if anything."""
     if not changes:
         return []
     parts = []
     for change in changes:
-        instead = "" if change["declared"] is None else f" instead of {change['declared']}"
-        parts.append(f"{change['label']} with {change['parameter'].replace('_', ' ')} {change['value']}{instead}")
+        instead = "" if change.declared is None else f" instead of {change.declared}"
+        parts.append(f"{change.label} with {change.parameter.replace('_', ' ')} {change.value}{instead}")
     return [f"This protocol runs {listed(parts)}."]

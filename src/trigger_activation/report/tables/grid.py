@@ -47,9 +47,6 @@ LATEX_SPECIALS = {
 MISSING = "missing"
 """What stands for a number that is not there."""
 
-Cells = Sequence[dict[str, Any] | None]
-"""Contents of cells; None for one that is missing, where the run allows that."""
-
 MARKDOWN_SPECIALS = {character: f"\\{character}" for character in "\\|*_`<[]"}
 
 

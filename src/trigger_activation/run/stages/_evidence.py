@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trigger_activation.plan.config.schema import STANDARD
-from trigger_activation.run.job import Job
+from trigger_activation.plan.kinds import PURIFIED, TAE
+from trigger_activation.plan.recipes import CellParameters, DatasetParameters
+from trigger_activation.run.job import Job, parameters_of
 from trigger_activation.science import seeds
 from trigger_activation.science.deployment import DeployedNetwork
 from trigger_activation.science.evaluation import accuracy
@@ -36,7 +38,7 @@ def same_twice(preprocessing: Preprocessing, images: Tensor, path: str) -> float
 
 
 def of_clean_images(
-    job: Job,
+    job: Job[CellParameters],
     record: Record,
     victims: Sequence[DeployedNetwork],
     images: Tensor,
@@ -53,24 +55,27 @@ def of_clean_images(
         labels: (N,).
         correct: (seeds, T, 1, N).
     """
-    if recipe := job.parameters["preprocessing"]:
+    if recipe := job.parameters.preprocessing:
         preprocessing = PREPROCESSING.instance(recipe)
         return {"randomness": [same_twice(preprocessing, images, record.path)]} if preprocessing.random else {}
-    if record.kind == "purified":
+    if record.kind == PURIFIED.name:
         return {"randomness": [record.checks["same_twice"]]} if "same_twice" in record.checks else {}
     logged = [victim.checks.get("training_accuracy") for victim in job.claimed_records("victims")]
     measured = 100 * correct.mean(axis=-1).ravel()
     gaps = [abs(log - own) for log, own in zip(logged, measured, strict=True) if log is not None]
     bare = [DeployedNetwork(victim.network, None) for victim in victims if victim.trigger is not None]
-    predicted = [accuracy.predict(network, images, job.parameters["batch_size"]) for network in bare]
-    right = [100 * float((classes == labels).double().mean()) for classes in predicted]
+    predicted = [accuracy.predict(network, images, job.parameters.batch_size) for network in bare]
+    classes = parameters_of(record, DatasetParameters).classes
+    right = [100 * float((answers == labels).double().mean()) for answers in predicted]
     return {
         "training_log": [round(float(gap), DECIMALS) for gap in gaps],
-        "without_trigger": [round(share - 100 / record.parameters["classes"], DECIMALS) for share in right],
+        "without_trigger": [round(share - 100 / classes, DECIMALS) for share in right],
     }
 
 
-def of_taes(job: Job, records: Sequence[Record], budget: Sequence[float], correct: NDArray[np.bool_]) -> Evidence:
+def of_taes(
+    job: Job[CellParameters], records: Sequence[Record], budget: Sequence[float], correct: NDArray[np.bool_]
+) -> Evidence:
     """Of a cell that shows TAE sets; purified ones tell nothing of the attack.
 
     Args:
@@ -80,13 +85,13 @@ def of_taes(job: Job, records: Sequence[Record], budget: Sequence[float], correc
         correct: (seeds, T, S, N).
     """
     evidence = {"budget": [round(value, DECIMALS) for value in budget]}
-    if job.parameters["surrogates"] == STANDARD and job.parameters["preprocessing"] is None:
+    if job.parameters.surrogates == STANDARD and job.parameters.preprocessing is None:
         own = correct.transpose(2, 0, 1, 3).reshape(len(records), -1, correct.shape[-1])  # (S, seeds x T, N)
         victims = [reference.path for reference in job.spec.inputs["victims"]]
         evidence["white_box"] = [
             round(100 * float(own[number, victims.index(path)].mean()), DECIMALS)
             for number, record in enumerate(records)
             for path in record.inputs
-            if record.kind == "tae" and path in victims
+            if record.kind == TAE.name and path in victims
         ]
     return evidence

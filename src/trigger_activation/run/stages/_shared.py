@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from trigger_activation.errors import UserError
+from trigger_activation.plan.recipes import CellParameters, WhiteBoxParameters
 from trigger_activation.registry import Registry
 from trigger_activation.run.job import Job
 from trigger_activation.science import seeds
@@ -21,7 +22,7 @@ from trigger_activation.science.images import largest_change
 C = TypeVar("C", bound=ConsultsHelper)
 
 
-def equipped(registry: Registry[C], recipe: Mapping[str, Any], job: Job) -> C:
+def equipped(registry: Registry[C], recipe: Mapping[str, Any], job: Job[Any]) -> C:
     """The attack or preprocessing that a recipe names, with the helper network that it consults, if any."""
     tool, helper = registry.instance(recipe), job.helper()
     return tool if helper is None else tool.with_helper(helper)
@@ -42,7 +43,7 @@ def check_budget(adversarial: torch.Tensor, clean: torch.Tensor, attack: Attack,
     return 100 * largest / float(attack.eps * 255)
 
 
-def bootstrap_weights(job: Job, images: int) -> NDArray[np.float64]:
+def bootstrap_weights(job: Job[CellParameters] | Job[WhiteBoxParameters], images: int) -> NDArray[np.float64]:
     """The same draws for all cells over the same test images."""
     stream = seeds.numpy_generator(job.spec.inputs["test"][0].path, "bootstrap")
-    return accuracy.bootstrap_weights(images, job.parameters["bootstrap"], stream)
+    return accuracy.bootstrap_weights(images, job.parameters.bootstrap, stream)

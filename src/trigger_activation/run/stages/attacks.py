@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from tqdm import tqdm
 
+from trigger_activation.plan.recipes import PurifiedParameters, TaeParameters
 from trigger_activation.run.job import Job
 from trigger_activation.run.stages._evidence import same_twice
 from trigger_activation.run.stages._shared import check_budget, equipped
@@ -20,14 +21,14 @@ from trigger_activation.science.images import largest_change, to_bytes, to_float
 from trigger_activation.science.preprocessing import PREPROCESSING
 
 
-def make_tae(job: Job) -> None:
+def make_tae(job: Job[TaeParameters]) -> None:
     """Craft one TAE set on one surrogate."""
-    count, batch_size = job.parameters["images"], job.parameters["batch_size"]
-    images, labels = job.labelled("test", count)
+    given = job.parameters
+    images, labels = job.labelled("test", given.images)
     (surrogate,) = job.networks("surrogate")
-    if job.parameters.get("without_trigger"):
+    if given.without_trigger:
         surrogate = DeployedNetwork(surrogate.network, None)
-    attack = equipped(ATTACKS, job.parameters["attack"], job)
+    attack = equipped(ATTACKS, given.attack, job)
     generator = job.generator("attack")
 
     def crafted(chosen: slice) -> torch.Tensor:
@@ -37,7 +38,7 @@ def make_tae(job: Job) -> None:
         result, seconds = _batch_by_batch(job, crafted, passed, generator)
     check_budget(result, images.cpu(), attack, job.spec.path)
     checks = {
-        **_crafting_checks(surrogate, images, result.to(job.device), labels, batch_size),
+        **_crafting_checks(surrogate, images, result.to(job.device), labels, given.batch_size),
         "gradient_passes": sum(passed) / len(labels),
         "images_per_second": round(len(labels) / seconds, 3),
     }
@@ -61,12 +62,12 @@ def _crafting_checks(
     }
 
 
-def make_purified(job: Job) -> None:
+def make_purified(job: Job[PurifiedParameters]) -> None:
     """Purify one image set, for all victims."""
-    count = job.parameters["images"]
+    count = job.parameters.images
     (record,) = job.records("images")
     images = job.images(record, count)
-    purifier = equipped(PREPROCESSING, job.parameters["purifier"], job)
+    purifier = equipped(PREPROCESSING, job.parameters.purifier, job)
     image_seeds = seeds.image_seeds(job.spec.path, record.path, count)
 
     def purified(chosen: slice) -> torch.Tensor:
@@ -84,12 +85,15 @@ def make_purified(job: Job) -> None:
 
 
 def _batch_by_batch(
-    job: Job, change: Callable[[slice], torch.Tensor], passed: list[int], generator: torch.Generator | None = None
+    job: Job[TaeParameters] | Job[PurifiedParameters],
+    change: Callable[[slice], torch.Tensor],
+    passed: list[int],
+    generator: torch.Generator | None = None,
 ) -> tuple[torch.Tensor, float]:
     """Change an image set batch by batch, from where an interrupted job left off.
 
     Args:
-        job: has ``images`` and ``batch_size`` among its parameters.
+        job: says how many images there are, and in batches of which size they are changed.
         change: which images -> what they become, floats (B, 3, H, W) in [0, 1].
         passed: sizes of the batches that a network has seen; what the interrupted job showed it is added.
         generator: what ``change`` draws from, if it does.
@@ -97,7 +101,7 @@ def _batch_by_batch(
     Returns:
         uint8 (N, H, W, 3) on the CPU, and the seconds that it took.
     """
-    count, batch_size = job.parameters["images"], job.parameters["batch_size"]
+    count, batch_size = job.parameters.images, job.parameters.batch_size
     firsts = range(0, count, batch_size)
     done: list[torch.Tensor] = []
     earlier = 0.0

@@ -10,50 +10,63 @@ from typing import Any
 import yaml
 
 from trigger_activation.errors import UserError
+from trigger_activation.plan.layouts import AccuracyLayout, AnyFigureLayout, ComparedTable, PageFigure, TriggerLayout
+from trigger_activation.plan.recipes import (
+    AuditParameters,
+    ComparisonParameters,
+    MetricsParameters,
+    PageParameters,
+    PdfParameters,
+    RunParameters,
+)
+from trigger_activation.plan.reports import PUBLISHED, WORDS
 from trigger_activation.report import page
 from trigger_activation.report.figures import draw
-from trigger_activation.report.pdf.engine import compile_pdf
+from trigger_activation.report.pdf.latex import compile_pdf
 from trigger_activation.report.pdf.source import assemble, figure_environment
 from trigger_activation.report.published.audit import audit
 from trigger_activation.report.published.comparison import Comparison, compare
-from trigger_activation.report.published.numbers import parse
+from trigger_activation.report.published.numbers import Published, parse
 from trigger_activation.report.published.render import render_audit, render_comparison
 from trigger_activation.report.tables import build
 from trigger_activation.report.tables.grid import as_values
 from trigger_activation.run.job import Job
 from trigger_activation.store.atomic import replacing, write_text
-from trigger_activation.store.records import read_content, read_record
+from trigger_activation.store.documents import Document
+from trigger_activation.store.records import read_record
 from trigger_activation.store.totals import summarise
 
 
-def make_comparison(job: Job) -> None:
+def make_comparison(job: Job[ComparisonParameters]) -> None:
     """Render the run beside the published numbers."""
-    layouts = job.parameters["tables"]
-    cells = {table["name"]: job.cells(table["name"]) for table in layouts}
-    job.publish_texts(render_comparison(compare(parse(job.published("published.csv")), layouts, cells)))
+    tables = job.parameters.tables
+    cells = {table.name: job.contents(table.name) for table in tables}
+    job.publish_texts(render_comparison(compare(_published(job), tables, cells)))
 
 
-def make_audit(job: Job) -> None:
+def make_audit(job: Job[AuditParameters]) -> None:
     """Render the audit of the published numbers."""
-    job.publish_texts(render_audit(audit(parse(job.published("published.csv")), job.published("table6.csv"))))
+    words = job.published(WORDS, job.parameters.published[WORDS])
+    job.publish_texts(render_audit(audit(_published(job), words)))
 
 
-def make_metrics(job: Job) -> None:
+def make_metrics(job: Job[MetricsParameters]) -> None:
     """Write every number of every table, and every parameter behind them, as YAML."""
-    tables = {t["name"]: as_values(build(t["layout"], job.cells(t["name"]))) for t in job.parameters["tables"]}
-    contents = {"metrics.yaml": tables, "parameters.yaml": job.parameters["settings"]}
+    given = job.parameters
+    tables = {table.name: as_values(build(table.layout, job.contents(table.name))) for table in given.tables}
+    contents = {"metrics.yaml": tables, "parameters.yaml": given.settings}
     job.publish_texts({name: yaml.safe_dump(content, allow_unicode=True) for name, content in contents.items()})
 
 
-def make_figure(job: Job) -> None:
+def make_figure(job: Job[AnyFigureLayout]) -> None:
     """Draw a figure as PDF and PNG, its caption as Markdown, both together as LaTeX."""
-    figure, caption = draw(job.parameters, job.cells())
+    figure, caption = draw(job.parameters, job.contents("cells"))
     job.begin_writing()
     for path in map(Path, job.files):
         if path.suffix == ".md":
             write_text(path, caption)
         elif path.suffix == ".tex":
-            write_text(path, figure_environment(path.stem, job.parameters["number"], caption))
+            write_text(path, figure_environment(path.stem, job.parameters.number, caption))
         else:
             save_figure(figure, path)
     job.publish_record({})
@@ -68,10 +81,10 @@ def save_figure(figure: Any, path: Path) -> None:
         figure.savefig(temporary, format=path.suffix[1:], metadata=metadata)
 
 
-def make_run(job: Job) -> None:
+def make_run(job: Job[RunParameters]) -> None:
     """Add up what the records of an experiment's artifacts say about time, memory and devices."""
     records = job.claimed_records("artifacts")
-    for path in job.parameters["by_products"]:
+    for path in job.parameters.by_products:
         record = read_record(path)
         if record is None:
             raise UserError(f"{path} is missing, and with it the time it took: run with --config complete=true")
@@ -79,36 +92,51 @@ def make_run(job: Job) -> None:
     job.publish_json(summarise(records))
 
 
-def make_page(job: Job) -> None:
+def make_page(job: Job[PageParameters]) -> None:
     """Put tables, figures and the story of every cell on one page."""
     job.records("tables")  # The page links to them, and shows what they show.
-    cells = {record.path: page.Cell(record, read_content(record.path)) for record in job.records("cells")}
+    cells = {document.record.path: document for document in job.documents("cells")}
     figures = [
-        page.figure(
-            shown, cells, path.with_suffix(".md").read_text(encoding="utf-8"), path.with_suffix(".png").read_bytes()
-        )
-        for shown, path in zip(job.parameters["figures"], (Path(r.path) for r in job.records("figures")), strict=True)
+        _shown_figure(figure, cells, Path(record.path))
+        for figure, record in zip(job.parameters.figures, job.records("figures"), strict=True)
     ]
-    built = page.build(job.parameters, cells, figures, job.optional_content("run"), _compared(job, cells))
+    found = job.optional_document("run")
+    run = (found[0].content, found[1]) if found else None
+    built = page.build(job.parameters, cells, figures, run, _compared(job, cells))
     job.publish_texts({Path(job.spec.path).name: page.render(built)})
 
 
-def _compared(job: Job, cells: Mapping[str, page.Cell]) -> Comparison | None:
+def _shown_figure(figure: PageFigure, cells: Mapping[str, Document], path: Path) -> page.Figure:
+    """A figure and its caption, as they were rendered."""
+    caption = path.with_suffix(".md").read_text(encoding="utf-8")
+    return page.figure(figure, cells, caption, path.with_suffix(".png").read_bytes())
+
+
+def _compared(job: Job[PageParameters], cells: Mapping[str, Document]) -> Comparison | None:
     """The run beside the published numbers, where the experiment asks for that."""
-    papers, tables = job.parameters["papers"], job.parameters["tables"]
+    papers = job.parameters.papers
     if not papers:
         return None
-    layouts = [{**table, "paper": papers[table["name"]]} for table in tables if table["name"] in papers]
-    contents = {table["name"]: [cells[path].content for path in table["cells"]] for table in layouts}
-    return compare(parse(job.published("published.csv")), layouts, contents)
+    shown = [table for table in job.parameters.tables if table.name in papers]
+    tables = [
+        ComparedTable(name=table.name, layout=layout, paper=papers[table.name])
+        for table in shown
+        if isinstance(layout := table.layout, AccuracyLayout | TriggerLayout)
+    ]
+    contents = {table.name: [cells[path].content for path in table.cells] for table in shown}
+    return compare(_published(job), tables, contents)
 
 
-def make_pdf(job: Job) -> None:
+def _published(job: Job[AuditParameters] | Job[ComparisonParameters] | Job[PageParameters]) -> Published:
+    return parse(job.published(PUBLISHED, job.parameters.published[PUBLISHED]))
+
+
+def make_pdf(job: Job[PdfParameters]) -> None:
     """Compile all tables and figures into one document."""
     for role in ("tables", "figures"):
         job.records(role)
     folder = str(Path(job.spec.path).parent)
-    source = assemble(job.parameters["title"], folder, [(name, number) for name, number in job.parameters["entries"]])
+    source = assemble(job.parameters.title, folder, job.parameters.entries)
     with tempfile.TemporaryDirectory(prefix="trigact-") as scratch:
         compiled = compile_pdf(source, Path(scratch)).read_bytes()
     job.begin_writing()

@@ -9,6 +9,7 @@ import torch
 from tqdm import tqdm
 
 from trigger_activation.errors import UserError
+from trigger_activation.plan.recipes import CheckpointParameters, HelperParameters, ImportedParameters
 from trigger_activation.run.job import Job
 from trigger_activation.science import seeds
 from trigger_activation.science.deployment import DeployedNetwork
@@ -17,19 +18,18 @@ from trigger_activation.science.helpers import HELPERS, ImportedHelper, TrainedH
 from trigger_activation.science.images import middle
 from trigger_activation.science.training.loop import EpochReport, Streams, train
 from trigger_activation.science.training.paradigms import PARADIGMS
-from trigger_activation.science.training.settings import TrainingSettings
 from trigger_activation.store.checkpoints import build_helper, build_network, save_checkpoint
 from trigger_activation.store.external import read_external, read_network
 
 
-def make_checkpoint(job: Job) -> None:
+def make_checkpoint(job: Job[CheckpointParameters]) -> None:
     """Train a network."""
-    images, labels = job.labelled("train", job.parameters["images"], margin=True)
-    description = {key: job.parameters[key] for key in ("network", "image_size", "classes")}
+    given = job.parameters
+    images, labels = job.labelled("train", given.images, margin=True)
+    description = _description(given)
     torch.manual_seed(seeds.derive_seed(job.spec.path, "initialisation"))
     network = build_network(description).to(job.device)
-    settings = TrainingSettings.model_validate(job.parameters["training"])
-    paradigm = PARADIGMS.instance(job.parameters["paradigm"])
+    settings, paradigm = given.training, PARADIGMS.instance(given.paradigm)
     streams = Streams(*(job.generator(name) for name in Streams.__dataclass_fields__))
     losses: list[float] = []
     with tqdm(total=settings.epochs, desc="epochs", mininterval=1) as bar:
@@ -39,12 +39,16 @@ def make_checkpoint(job: Job) -> None:
             bar.set_postfix(loss=epoch.loss)
             bar.update()
 
-        side = job.parameters["image_size"]
-        trigger = train(network, paradigm, images, labels, settings, streams, report, job.scratch, side)
+        trigger = train(network, paradigm, images, labels, settings, streams, report, job.scratch, given.image_size)
     job.begin_writing()
     save_checkpoint(Path(job.spec.path), network, trigger, description)
-    seen = middle(images[:2000], job.parameters["image_size"]).to(job.device)
+    seen = middle(images[:2000], given.image_size).to(job.device)
     job.publish_record({"losses": losses, **_training_accuracy(network, trigger, seen, labels[:2000])})
+
+
+def _description(given: CheckpointParameters | ImportedParameters) -> dict[str, Any]:
+    """What the checkpoint's file says of the network in it."""
+    return {"network": given.network, "image_size": given.image_size, "classes": given.classes}
 
 
 def _training_accuracy(
@@ -59,35 +63,36 @@ def _training_accuracy(
     return checks
 
 
-def make_imported(job: Job) -> None:
+def make_imported(job: Job[ImportedParameters]) -> None:
     """Make a checkpoint of a network that was trained elsewhere."""
     given = job.parameters
-    description = {key: given[key] for key in ("network", "image_size", "classes")}
-    network, trigger = read_network(given["file"], given["sha256"], description)
+    description = _description(given)
+    network, trigger = read_network(given.file, given.sha256, description)
     job.begin_writing()
     save_checkpoint(Path(job.spec.path), network, trigger, description)
     job.publish_record({"trigger": trigger is not None})
 
 
-def make_helper(job: Job) -> None:
+def make_helper(job: Job[HelperParameters]) -> None:
     """Train a helper network, or import it from a file."""
-    helper = HELPERS.instance(job.parameters["helper"])
-    description = {key: job.parameters[key] for key in ("helper", "image_size")}
+    given = job.parameters
+    helper = HELPERS.instance(given.helper)
+    description = {"helper": given.helper, "image_size": given.image_size}
     if isinstance(helper, TrainedHelper):
         torch.manual_seed(seeds.derive_seed(job.spec.path, "initialisation"))
         network = build_helper(description).to(job.device)
         checks: dict[str, Any] = {"losses": _fit_helper(job, helper, network)}
     else:
         assert isinstance(helper, ImportedHelper)
-        network = _imported(helper, job.parameters["image_size"])
+        network = _imported(helper, given.image_size)
         checks = {"parameters": sum(parameter.numel() for parameter in network.parameters())}
     job.begin_writing()
     save_checkpoint(Path(job.spec.path), network, None, description)
     job.publish_record(checks)
 
 
-def _fit_helper(job: Job, helper: TrainedHelper, network: torch.nn.Module) -> list[float]:
-    images, _ = job.labelled("train", job.parameters["images"])
+def _fit_helper(job: Job[HelperParameters], helper: TrainedHelper, network: torch.nn.Module) -> list[float]:
+    images, _ = job.labelled("train", job.parameters.images)
     losses: list[float] = []
     with tqdm(desc="epochs", mininterval=1) as bar:
 
@@ -100,7 +105,7 @@ def _fit_helper(job: Job, helper: TrainedHelper, network: torch.nn.Module) -> li
     return losses
 
 
-def _teacher(job: Job) -> torch.nn.Module | None:
+def _teacher(job: Job[HelperParameters]) -> torch.nn.Module | None:
     return job.networks("teacher")[0] if "teacher" in job.spec.inputs else None
 
 

@@ -20,7 +20,7 @@ SITE = "https://www.cs.toronto.edu/~kriz"
 
 
 @dataclass(frozen=True)
-class Layout:
+class ArchiveLayout:
     """Where an archive holds what."""
 
     train: tuple[str, ...]
@@ -31,12 +31,12 @@ class Layout:
 
 
 LAYOUTS = {
-    "cifar-10-python.tar.gz": Layout(
+    "cifar-10-python.tar.gz": ArchiveLayout(
         train=tuple(f"cifar-10-batches-py/data_batch_{number}" for number in range(1, 6)),
         test=("cifar-10-batches-py/test_batch",),
         labels=b"labels",
     ),
-    "cifar-100-python.tar.gz": Layout(
+    "cifar-100-python.tar.gz": ArchiveLayout(
         train=("cifar-100-python/train",), test=("cifar-100-python/test",), labels=b"fine_labels"
     ),
 }

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from trigger_activation.science.evaluation.results import PairMean
 from trigger_activation.science.images import to_float
 
 
@@ -29,28 +28,6 @@ def predict_each(networks: Sequence[nn.Module], batches: Iterable[Tensor]) -> Te
     return torch.cat(predicted, dim=1)
 
 
-@dataclass(frozen=True)
-class PairMean:
-    """A mean over (seed, victim, surrogate) triples, in percent."""
-
-    mean: float
-    per_seed: list[float]
-    standard_deviation: float | None
-    """Over victim seeds (n - 1); None for one seed."""
-    bootstrap: list[float]
-    """Means over resampled images."""
-
-    def rounded(self) -> dict[str, Any]:
-        """For JSON: percentages to 1e-6, below what any count of images can resolve."""
-
-        def shorten(value: Any) -> Any:
-            if isinstance(value, list):
-                return [shorten(item) for item in value]
-            return value if value is None else round(value, 6)
-
-        return {key: shorten(value) for key, value in asdict(self).items()}
-
-
 def pair_mean(correct: NDArray[np.bool_], pairs: NDArray[np.bool_], resamples: NDArray[np.float64]) -> PairMean:
     """Eq. 7 over chosen pairs.
 
@@ -63,7 +40,12 @@ def pair_mean(correct: NDArray[np.bool_], pairs: NDArray[np.bool_], resamples: N
     per_seed = 100 * chosen.mean(axis=(1, 2))
     deviation = float(per_seed.std(ddof=1)) if len(per_seed) > 1 else None
     bootstrap = 100 * resamples @ chosen.mean(axis=(0, 1))
-    return PairMean(float(per_seed.mean()), per_seed.tolist(), deviation, bootstrap.tolist())
+    return PairMean(
+        mean=float(per_seed.mean()),
+        per_seed=per_seed.tolist(),
+        standard_deviation=deviation,
+        bootstrap=bootstrap.tolist(),
+    )
 
 
 def all_pairs(victims: int, surrogates: int) -> NDArray[np.bool_]:

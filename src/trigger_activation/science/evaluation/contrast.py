@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
-from typing import Any
 
 import numpy as np
 from scipy.special import stdtrit
+
+from trigger_activation.science.evaluation.results import PairMean
 
 
 @dataclass(frozen=True)
@@ -31,34 +31,24 @@ class Difference:
         return f"{self.mean:+.1f} points (images: {low:+.1f} to {high:+.1f}, 95 %; {seeds})"
 
 
-def difference(left: Mapping[str, Any], right: Mapping[str, Any]) -> Difference:
-    """``left`` minus ``right``, each the statistics of a cell over the same test images.
+def difference(left: PairMean, right: PairMean) -> Difference:
+    """``left`` minus ``right``, each the mean of a cell over the same test images.
 
     The cells of a data set share the draws of their bootstrap, so the images' part of the noise is paired.
     """
-    resampled = np.subtract(left["bootstrap"], right["bootstrap"])
+    resampled = np.subtract(left.bootstrap, right.bootstrap)
     low, high = np.percentile(resampled, [2.5, 97.5])
-    seeds = [_seed_variance(cell) for cell in (left, right) if len(cell["per_seed"]) > 1]
+    seeds = [_seed_variance(each) for each in (left, right) if len(each.per_seed) > 1]
     error = math.sqrt(sum(variance for variance, _ in seeds)) if len(seeds) == 2 else None
     margin = _margin(float(np.var(resampled)), seeds)
-    return Difference(left["mean"] - right["mean"], (float(low), float(high)), error, margin)
+    return Difference(left.mean - right.mean, (float(low), float(high)), error, margin)
 
 
-def mean_over(cells: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The statistics of the mean of several cells with the same victims and test images, as over a table's attacks."""
-    per_seed = np.mean([cell["per_seed"] for cell in cells], axis=0)
-    return {
-        "mean": fmean(cell["mean"] for cell in cells),
-        "per_seed": per_seed.tolist(),
-        "standard_deviation": float(per_seed.std(ddof=1)) if len(per_seed) > 1 else None,
-        "bootstrap": np.mean([cell["bootstrap"] for cell in cells], axis=0).tolist(),
-    }
-
-
-def _seed_variance(cell: Mapping[str, Any]) -> tuple[float, int]:
+def _seed_variance(found: PairMean) -> tuple[float, int]:
     """Variance over seeds of a cell's mean, and its degrees of freedom."""
-    seeds = len(cell["per_seed"])
-    return cell["standard_deviation"] ** 2 / seeds, seeds - 1
+    assert found.standard_deviation is not None  # A mean over several seeds has one.
+    seeds = len(found.per_seed)
+    return found.standard_deviation**2 / seeds, seeds - 1
 
 
 def _margin(images: float, seeds: Sequence[tuple[float, int]]) -> float:

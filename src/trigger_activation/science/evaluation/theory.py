@@ -7,31 +7,13 @@ images. The theorems take l to be linear between x and x + tau.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from trigger_activation.lazy import functional
+from trigger_activation.science.evaluation.results import FirstOrder
 from trigger_activation.science.images import to_float
-
-
-@dataclass(frozen=True)
-class FirstOrder:
-    """Theorem 1 on one set of images; all but the first in nats."""
-
-    sign_agreement: float
-    """Share of the entries with sgn(g) = -sgn(tau): 1 by Eq. 8, 0.5 if g and tau had nothing to do with each other."""
-    inner_product: float
-    """<g, tau>: -log(C) by Eq. 9."""
-    hoelder_bound: float
-    """max|tau| * ||g||_1, at least |<g, tau>|; for a fixed trigger equal only if all signs agree or none does."""
-    loss_without_trigger: float
-    """Mean l(x): log(C) by the proof of Theorem 1."""
-    loss_with_trigger: float
-    """Mean l(x + tau): 0 by the proof of Theorem 1."""
-    linearity_gap: float
-    """Mean |l(x + tau) - l(x) - <grad l(x), tau>|: 0 if the loss were linear."""
 
 
 def first_order(network: nn.Module, trigger: Tensor, images: Tensor, labels: Tensor, batch_size: int) -> FirstOrder:

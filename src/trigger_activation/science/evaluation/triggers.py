@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Generator, Tensor, nn
 
 from trigger_activation.lazy import functional
+from trigger_activation.science.evaluation.results import FlipPoint
 from trigger_activation.science.images import to_float
 
 
@@ -20,15 +19,6 @@ def as_picture(trigger: Tensor) -> Tensor:
     """The trigger as uint8 (H, W, 3): 0.5 + tau / (2 max|tau|)."""
     scaled = 0.5 + trigger / (2 * trigger.abs().max().clamp_min(1e-12))
     return (scaled * 255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
-
-
-@dataclass(frozen=True)
-class FlipPoint:
-    """Accuracy in percent and mean cross entropy at one fraction, one entry per mask."""
-
-    fraction: float
-    accuracy: list[float]
-    loss: list[float]
 
 
 def flip_point(
@@ -66,7 +56,7 @@ def flip_point(
             loss += float(functional.cross_entropy(logits, truth, reduction="sum"))
         accuracies.append(100 * hits / len(labels))
         losses.append(loss / len(labels))
-    return FlipPoint(fraction, accuracies, losses)
+    return FlipPoint(fraction=fraction, accuracy=accuracies, loss=losses)
 
 
 def random_mask(shape: torch.Size, fraction: float, generator: Generator) -> Tensor:

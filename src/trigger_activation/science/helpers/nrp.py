@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @HELPERS.register("nrp", version=1)
-class NRP(ImportedHelper):
+class PretrainedNRP(ImportedHelper):
     """A generator of Naseer et al. 2020, trained on MS-COCO; it is fully convolutional and takes images of any size."""
 
     origin = "the pretrained purifiers of Muzammal-Naseer/NRP"

@@ -80,13 +80,7 @@ def train(
         return augmented_batches(images, labels, settings.batch_size, settings.augmentation, order, randomness, side)
 
     network.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(
-        network.parameters(),
-        lr=settings.learning_rate,
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
-        fused=True,
-    )
+    optimizer = _optimizer(network, settings)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=settings.epochs)
     state = TrainingState(
         {"network": network, "optimizer": optimizer, "schedule": schedule},
@@ -109,6 +103,16 @@ def train(
             state.save(snapshots, settings.epochs)
         report(EpochReport(epoch, settings.epochs, state.losses[epoch - 1], moved))
     return state.trigger
+
+
+def _optimizer(network: nn.Module, settings: TrainingSettings) -> torch.optim.SGD:
+    return torch.optim.SGD(
+        network.parameters(),
+        lr=settings.learning_rate,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
 
 
 def train_epoch(

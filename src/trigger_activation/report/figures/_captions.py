@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from matplotlib.textpath import TextPath
 
+from trigger_activation.plan.contents import Cell
+from trigger_activation.plan.layouts import AccuracyLayout, Layout
+from trigger_activation.report.tables.accuracy import in_rows
 from trigger_activation.report.tables.facts import (
     changed_parameters,
+    column_seeds,
     data_and_networks,
     seeds_used,
     substitutes,
@@ -22,28 +25,26 @@ SMALL = 6.0
 """The smallest text, in points."""
 
 
-def rows_of(table: Mapping[str, Any], cells: Sequence[dict[str, Any]]) -> list[Sequence[dict[str, Any]]]:
+def rows_of(table: AccuracyLayout, cells: Sequence[Cell]) -> list[Sequence[Cell]]:
     """The cells of an accuracy table row by row."""
-    width = len(table["columns"])
-    return [cells[start : start + width] for start in range(0, len(cells), width)]
+    return in_rows(cells, len(table.columns))
 
 
-def table_facts(table: Mapping[str, Any], images: int, spread: str) -> list[str]:
+def table_facts(table: AccuracyLayout, images: int, spread: str) -> list[str]:
     """Sentences that say what an accuracy table was really made with, and what its seeds show as."""
-    counts = {f"{column['group']} {column['label']}".strip(): column["seeds"] for column in table["columns"]}
     return [
-        data_and_networks(table["protocol"]),
-        threat_model(table["protocol"], images),
-        *changed_parameters(table["changes"]),
-        *substitutes(table["substitutes"]),
-        seeds_used(counts, spread),
+        data_and_networks(table.protocol),
+        threat_model(table.protocol, images),
+        *changed_parameters(table.changes),
+        *substitutes(table.substitutes),
+        seeds_used(column_seeds(table.columns), spread),
     ]
 
 
-def caption(layout: Mapping[str, Any], sentences: Sequence[str]) -> str:
+def caption(layout: Layout, sentences: Sequence[str]) -> str:
     """The caption in Markdown: number, title, and sentences about what the figure shows."""
-    text = " ".join([f"{layout['title']}.", *sentences])
-    return f"**Figure {layout['number']}.** {escape_markdown(text)}\n"
+    text = " ".join([f"{layout.title}.", *sentences])
+    return f"**Figure {layout.number}.** {escape_markdown(text)}\n"
 
 
 def text_width(text: str, size: float = SMALL) -> float:
