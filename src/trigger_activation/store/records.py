@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from trigger_activation.store.environment import Environment
 
 SEAL = "seal"
 """The key of a record's own sha256."""
+SHORT = 100
+"""Characters of a mapping that stands on one line."""
 
 
 class FileRecord(BaseModel):
@@ -108,7 +111,27 @@ def _unsealed(document: dict[str, Any]) -> Record | None:
 
 
 def _dump(document: dict[str, Any]) -> str:
-    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    return f"{_laid_out(document)}\n"
+
+
+def _laid_out(value: Any, margin: str = "") -> str:
+    """JSON with keys sorted; a list without mappings takes one line, and so does a short mapping of plain values.
+
+    Cells hold hundreds of numbers: on a line each, a difference of two runs would be as long as the cells themselves.
+    """
+    flat = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    inner = f"{margin} "
+    if isinstance(value, dict) and (len(flat) > SHORT or any(isinstance(item, dict | list) for item in value.values())):
+        keys = {key: json.dumps(key, ensure_ascii=False) for key in sorted(value)}
+        entries = [f"{inner}{shown}: {_laid_out(value[key], inner)}" for key, shown in keys.items()]
+        return f"{{\n{_lines(entries)}\n{margin}}}"
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        return f"[\n{_lines(inner + _laid_out(item, inner) for item in value)}\n{margin}]"
+    return flat
+
+
+def _lines(entries: Iterable[str]) -> str:
+    return ",\n".join(entries)
 
 
 def read_artifact(path: str) -> tuple[Record | None, dict[str, Any] | None]:
