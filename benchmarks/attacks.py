@@ -29,7 +29,7 @@ from trigger_activation.science.networks import NETWORKS, NetworkFamily
 
 NETWORK, SIDE, BATCH, CLASSES = "resnet18", 32, 64, 10
 EPS, ALPHA = Fraction(8, 255), Fraction(2, 255)
-STEPS = {"l2t": 2, "gra": 2, "bsr": 2, "rpa": 2}
+STEPS = {"l2t": 2, "gra": 2, "vmifgsm": 2, "bsr": 2, "rpa": 2}
 OTHER_STEPS = 20
 COMPARED_STEPS = 5
 MEMORY_MIB = 512

@@ -1,4 +1,4 @@
-"""GRA and BSR against their formulas, written out by image, pixel and block, and against MI-FGSM in the limit."""
+"""GRA, VMI-FGSM and BSR against formulas, written out by image, pixel and block, and against MI-FGSM in the limit."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tests.support.crafting import EPS, STEPS, attack, close, craft, curved, random_batch, same, seeded
+from tests.support.crafting import EPS, STEPS, attack, close, craft, curved, directions, random_batch, same, seeded
 from trigger_activation.science.attacks import bsr
 from trigger_activation.science.attacks._blocks import strip_lengths
+from trigger_activation.science.attacks.engine import State, counting_passes
 from trigger_activation.science.attacks.gra import blend
 
 
@@ -81,7 +82,7 @@ class TestGRA:
 
     def test_its_direction_blends_the_gradient_and_the_mean_of_its_neighbours(self) -> None:
         network, (images, labels) = curved(), random_batch()
-        rule = attack("gra", neighbours=5, radius=30.0).gradient_rule(network, images, labels, seeded())
+        rule = directions(attack("gra", neighbours=5, radius=30.0), network, images, labels)
         generator, reach = seeded(), 30 * float(EPS)
         noises = [torch.empty_like(images).uniform_(-reach, reach, generator=generator) for _ in range(5)]
         own, mean = gradient(network, images, labels), torch.zeros_like(images)
@@ -98,21 +99,21 @@ class TestGRA:
 
     def test_without_neighbourhood_the_gradient_is_that_of_the_cross_entropy(self) -> None:
         network, (images, labels) = curved(), random_batch()
-        rule = attack("gra", radius=0.0).gradient_rule(network, images, labels, seeded())
+        rule = directions(attack("gra", radius=0.0), network, images, labels)
         close(rule(images), gradient(network, images, labels))
 
-    def test_neighbours_are_uniform_and_not_clipped(self) -> None:
+    @pytest.mark.parametrize(("name", "radius"), [("gra", 3.5), ("vmifgsm", 1.5)])
+    def test_neighbours_are_uniform_and_not_clipped(self, name: str, radius: float) -> None:
         seen: list[Tensor] = []
         network, (images, labels) = curved(), random_batch()
         network.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0].detach()))
         # The same image everywhere, since passes need not keep batches together.
         images = images[:1].expand(3, -1, -1, -1)
-        rule = attack("gra", neighbours=40).gradient_rule(network, images, labels, seeded())
-        rule(images)
+        directions(attack(name, neighbours=40), network, images, labels)(images)
         distances = torch.cat(seen) - images[0]
         distances = distances[distances.abs().amax(dim=(1, 2, 3)) > 0]
         assert len(distances) == 40 * 3
-        reach, sigma = 3.5 * float(EPS), distances.numel() ** -0.5
+        reach, sigma = radius * float(EPS), distances.numel() ** -0.5
         assert 0.999 * reach < distances.abs().max() <= reach
         assert abs(distances.mean()) < 4 * sigma * reach * 3**-0.5
         assert abs(distances.square().mean() - reach**2 / 3) < 4 * sigma * reach**2 * (4 / 45) ** 0.5
@@ -144,8 +145,8 @@ class TestGRA:
     def test_step_sizes_are_powers_of_the_decay_from_minus_one_on(self, decay: float) -> None:
         gradients = torch.randn(30, 2, 3, 5, 5, generator=seeded(), dtype=torch.float64)
         attacker = attack("gra", decay=decay)
-        step = attacker.step_rule(torch.zeros_like(gradients[0]))
-        moves = [step(g) / attacker.alpha for g in gradients]
+        state = State(torch.zeros_like(gradients[0]), torch.zeros_like(gradients[0]))
+        moves = [attacker.step(state, g) / attacker.alpha for g in gradients]
         same(moves[0], gradients[0].sign())
         powers = torch.stack([move.abs().log() / math.log(decay) for move in moves])
         same(powers, powers.round())
@@ -156,13 +157,53 @@ class TestGRA:
 
     def test_a_pixel_without_gradient_keeps_its_first_size_until_it_moves(self) -> None:
         attacker = attack("gra", decay=0.5)
-        step = attacker.step_rule(torch.zeros(1, 3, 2, 2))
+        state = State(torch.zeros(1, 3, 2, 2), torch.zeros(1, 3, 2, 2))
         gradient = torch.ones(1, 3, 2, 2)
         gradient[0, 0, 0, 0] = 0
-        assert step(gradient)[0, 0, 0, 0] == 0
+        assert attacker.step(state, gradient)[0, 0, 0, 0] == 0
         gradient[0, 0, 0, 0] = -1
-        same(step(gradient)[0, 0, 0, 0], torch.tensor(-attacker.alpha))
-        same(step(gradient)[0, 0, 0, 1], torch.tensor(attacker.alpha))
+        same(attacker.step(state, gradient)[0, 0, 0, 0], torch.tensor(-attacker.alpha))
+        same(attacker.step(state, gradient)[0, 0, 0, 1], torch.tensor(attacker.alpha))
+
+
+class TestVMIFGSM:
+    def test_is_its_formula(self) -> None:
+        """Wang & He 2021 written out, one image at a time."""
+        network, (images, labels) = curved(), random_batch()
+        radius, eps, generator = 30.0, float(EPS), seeded()
+        noises = [
+            [torch.empty_like(images).uniform_(-radius * eps, radius * eps, generator=generator) for _ in range(5)]
+            for _ in range(STEPS)
+        ]
+        expected = []
+        for i, (image, label) in enumerate(zip(images.split(1), labels.split(1), strict=True)):
+            adversarial, velocity, variance = image, torch.zeros_like(image), torch.zeros_like(image)
+            for drawn in noises:
+                own = gradient(network, adversarial, label)
+                velocity = velocity + (own + variance) / (own + variance).abs().mean()
+                around = [gradient(network, adversarial + noise[i], label) for noise in drawn]
+                variance = torch.stack(around).mean(dim=0) - own
+                moved = adversarial + eps / STEPS * velocity.sign()
+                adversarial = (image + (moved - image).clamp(-eps, eps)).clamp(0, 1)
+            expected.append(adversarial)
+        result = craft("vmifgsm", network, images, labels, neighbours=5, radius=radius)
+        same(result, torch.cat(expected))
+        assert not torch.equal(result, craft("mifgsm", network, images, labels))
+
+    def test_without_neighbourhood_it_is_mifgsm(self) -> None:
+        network, batch = curved(), random_batch()
+        same(craft("vmifgsm", network, *batch, radius=0.0, steps=20), craft("mifgsm", network, *batch, steps=20))
+
+    def test_its_first_step_is_that_of_mifgsm(self) -> None:
+        network, batch = curved(), random_batch()
+        same(craft("vmifgsm", network, *batch, steps=1), craft("mifgsm", network, *batch, steps=1))
+
+    @pytest.mark.parametrize("name", ["gra", "vmifgsm"])
+    def test_it_takes_as_many_passes_as_it_says(self, name: str) -> None:
+        network, (images, labels) = curved(), random_batch()
+        with counting_passes(network) as passed:
+            craft(name, network, images, labels, neighbours=6)
+        assert sum(passed) / len(images) == attack(name, neighbours=6).passes == STEPS * 7
 
 
 def numbered(side: int) -> Tensor:
@@ -337,9 +378,9 @@ class TestBSR:
             copy = attacker.shuffle_and_rotate(source, generator)
             total = total + functional.cross_entropy(network(copy), labels, reduction="sum")
         (expected,) = torch.autograd.grad(total / attacker.copies, source)
-        close(attacker.gradient_rule(network, images, labels, seeded())(images), expected)
+        close(directions(attacker, network, images, labels)(images), expected)
 
     def test_each_iteration_draws_other_copies(self) -> None:
         network, (images, labels) = curved(), random_batch()
-        rule = attack("bsr").gradient_rule(network, images, labels, seeded())
+        rule = directions(attack("bsr"), network, images, labels)
         assert not torch.equal(rule(images), rule(images))

@@ -16,7 +16,7 @@ from scipy import fft
 from torch import Tensor
 from torch.nn import functional
 
-from tests.support.crafting import EPS, attack, close, craft, curved, random_batch, same, seeded
+from tests.support.crafting import EPS, attack, close, craft, curved, directions, random_batch, same, seeded
 from trigger_activation.science.attacks import _operations
 from trigger_activation.science.attacks._operations import DROPOUTS, Operation, dct, inverse_dct, pool
 from trigger_activation.science.attacks.l2t import L2T, chained, updated
@@ -319,7 +319,7 @@ class TestPolicy:
         monkeypatch.setattr(L2T, "draw", record)
         network, (images, labels) = curved(), random_batch()
         attacker = attack("l2t", families=["identity", "scale"], policy_learning_rate=3.0)
-        rule = attacker.gradient_rule(network, images, labels, seeded())
+        rule = directions(attacker, network, images, labels)
         for _ in range(3):
             rule(images)
         generator, policy = seeded(), torch.zeros(11, dtype=torch.float64)
@@ -358,7 +358,7 @@ class TestL2T:
             losses = functional.cross_entropy(network(torch.cat(copies)), labels.repeat(len(copies)), reduction="none")
             total = total + losses.view(len(copies), -1).mean(dim=0).sum() / attacker.paths
         (expected,) = torch.autograd.grad(total, source)
-        close(attacker.gradient_rule(network, images, labels, seeded(seed))(images), expected)
+        close(directions(attacker, network, images, labels, seed)(images), expected)
 
     def test_spectrum_adds_noise_of_the_size_of_the_budget(self, monkeypatch: pytest.MonkeyPatch) -> None:
         seen: list[Any] = []
@@ -377,5 +377,5 @@ class TestL2T:
         network, (images, labels) = curved(), random_batch()
         network.register_forward_pre_hook(lambda _module, inputs: passes.append(len(inputs[0])))
         attacker = attack("l2t", families=["block_mask"], operations=1, paths=2)
-        attacker.gradient_rule(network, images, labels, seeded())(images)
+        directions(attacker, network, images, labels)(images)
         assert sum(passes) == 2 * 5 * 3

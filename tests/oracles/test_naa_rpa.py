@@ -18,6 +18,7 @@ from tests.support.crafting import (
     close,
     craft,
     curved,
+    directions,
     halves,
     hooked_gradient,
     layer_output,
@@ -69,8 +70,7 @@ def rule(name: str, network: nn.Module, images: Tensor, labels: Tensor, **change
     """The first direction that an attack on the layer ``body`` ascends."""
     attacker = attack(name, **{"layer": "body", **changes})
     with frozen(network, intact=attacker.observed(network)):
-        result: Tensor = attacker.gradient_rule(network, images, labels, seeded())(images)
-    return result
+        return directions(attacker, network, images, labels)(images)
 
 
 def linear_head(side: int = 8) -> nn.Sequential:

@@ -41,6 +41,7 @@ def ours(name: str, network: nn.Module, batch: tuple[Tensor, Tensor], **paramete
 
 def theirs(name: str, network: nn.Module, batch: tuple[Tensor, Tensor], **parameters: Any) -> Tensor:
     with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
         result: Tensor = getattr(torchattacks, name)(network, **parameters)(*batch)
     return result
 
@@ -77,6 +78,38 @@ class TestEqualSettings:
     ) -> None:
         left = ours("mifgsm", network, batch, eps=eps, step_size=alpha, steps=steps, momentum=decay)
         right = theirs("MIFGSM", network, batch, eps=eps, alpha=alpha, steps=steps, decay=decay)
+        assert_equal_pixels(left, right, batch[0])
+
+    @pytest.mark.parametrize("decay", [1.0, 0.5])
+    def test_nifgsm(
+        self,
+        eps: float,
+        alpha: float,
+        steps: int,
+        decay: float,
+        network: nn.Module,
+        batch: tuple[Tensor, Tensor],
+    ) -> None:
+        left = ours("nifgsm", network, batch, eps=eps, step_size=alpha, steps=steps, momentum=decay)
+        right = theirs("NIFGSM", network, batch, eps=eps, alpha=alpha, steps=steps, decay=decay)
+        assert_equal_pixels(left, right, batch[0])
+
+    @pytest.mark.parametrize("decay", [1.0, 0.5])
+    def test_vmifgsm(
+        self,
+        eps: float,
+        alpha: float,
+        steps: int,
+        decay: float,
+        network: nn.Module,
+        batch: tuple[Tensor, Tensor],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """With equal noise: theirs draws a normal tensor first, only to fill it with uniform numbers."""
+        monkeypatch.setattr(torch, "randn_like", torch.empty_like)
+        shared = {"eps": eps, "steps": steps}
+        left = ours("vmifgsm", network, batch, step_size=alpha, momentum=decay, neighbours=4, radius=2.5, **shared)
+        right = theirs("VMIFGSM", network, batch, alpha=alpha, decay=decay, N=4, beta=2.5, **shared)
         assert_equal_pixels(left, right, batch[0])
 
     @pytest.mark.parametrize("decay", [1.0, 0.0])

@@ -295,6 +295,26 @@ def test_a_variant_that_nothing_uses_is_told(project: Project) -> None:
     assert "or remove it" in sentence
 
 
+def test_a_variant_that_nothing_uses_may_be_offered(project: Project) -> None:
+    assert project.plan().notices == []
+    project.replace("config.yaml", "attacks: [nifgsm, vmifgsm]", "attacks: [nifgsm]")
+    assert "declares vmifgsm" in project.plan().notices[0]
+
+
+@pytest.mark.parametrize(
+    ("offered", "says"),
+    [
+        ("attacks: [nifgsm, vmifgsn]", "did you mean 'vmifgsm'?"),
+        ("attack: [nifgsm, vmifgsm]", "did you mean 'attacks'?"),
+    ],
+)
+def test_only_what_is_declared_is_offered(project: Project, offered: str, says: str) -> None:
+    project.replace("config.yaml", "attacks: [nifgsm, vmifgsm]", offered)
+    sentence = project.complaint()
+    assert "config/config.yaml: offered" in sentence
+    assert says in sentence
+
+
 def test_a_figure_of_a_table_needs_the_table(project: Project) -> None:
     with project.edited("experiments/smoke.yaml") as experiment:
         del experiment["tables"]["table2"]

@@ -50,6 +50,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "naa": {"path_points": 2, "layer": "features.3"},
     "rpa": {"copies": 2, "layer": "features.3"},
     "gra": {"neighbours": 2},
+    "vmifgsm": {"neighbours": 2},
     "bsr": {"copies": 2},
     "l2t": {"paths": 1},
 }

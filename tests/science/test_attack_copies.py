@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.support.crafting import attack, close, craft, curved, halves, random_batch, same, seeded
+from tests.support.crafting import attack, close, craft, curved, directions, halves, random_batch, same, seeded
 from trigger_activation.science import attacks
 from trigger_activation.science._folding import foldable_pairs
 from trigger_activation.science.attacks._copies import CopyingAttack, bytes_per_image, in_chunks
@@ -25,6 +25,7 @@ SHORT: dict[str, dict[str, Any]] = {
     "naa": {"layer": "body", "path_points": 8, "steps": 3},
     "rpa": {"layer": "body", "copies": 8, "steps": 3},
     "gra": {"neighbours": 8, "steps": 3},
+    "vmifgsm": {"neighbours": 8, "steps": 3},
     "bsr": {"copies": 8, "steps": 3},
     "l2t": {"families": ["scale", "block_mask", "translate"], "paths": 2, "steps": 3},
 }
@@ -55,7 +56,7 @@ class TestChunks:
         gradients = []
         for size in (10**6, at_once):
             limit(monkeypatch, size)
-            rule = attack(name, **SHORT[name]).gradient_rule(network, images, labels, seeded())
+            rule = directions(attack(name, **SHORT[name]), network, images, labels)
             gradients.append(torch.stack([rule(images), rule(images)]))
         close(*gradients)
 
@@ -187,7 +188,7 @@ class TestMemory:
         assert max(sizes) == 2**20 // (2 * each) == 4
 
 
-@pytest.mark.parametrize("name", ["gra", "bsr", "l2t"])
+@pytest.mark.parametrize("name", ["gra", "vmifgsm", "bsr", "l2t"])
 def test_a_zero_gradient_changes_nothing(name: str) -> None:
     network, (images, labels) = halves(nn.Sequential(nn.Flatten(), nn.Linear(192, 5))), random_batch()
     nn.init.zeros_(network.head[1].weight)
@@ -257,7 +258,7 @@ class TestTraces:
         others = [("naa", {"layer": "body.0"}), ("rpa", {"layer": "head.1"}), (name, SHORT[name])]
 
         def rules() -> list[Callable[[Tensor], Tensor]]:
-            return [attack(n, **c).gradient_rule(network, images, labels, seeded()) for n, c in others]
+            return [directions(attack(n, **c), network, images, labels) for n, c in others]
 
         alone = [torch.stack([rule(images), rule(images / 2)]) for rule in rules()]
         first, second, third = rules()

@@ -32,6 +32,8 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("rpa", {"patch_sizes": [1, 0]}, "greater than 0"),
     ("gra", {"neighbours": 0}, "greater than 0"),
     ("gra", {"radius": -3.5}, "greater than or equal to 0"),
+    ("vmifgsm", {"neighbours": 0}, "greater than 0"),
+    ("vmifgsm", {"radius": -1.5}, "greater than or equal to 0"),
     ("gra", {"decay": 0}, "greater than 0"),
     ("gra", {"decay": 1.01}, "less than or equal to 1"),
     ("l2t", {"paths": 0}, "greater than 0"),

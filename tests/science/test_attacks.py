@@ -1,4 +1,4 @@
-"""What every attack promises, and what each of the four gradient attacks must be equal to."""
+"""What every attack promises, and what each of the gradient attacks must be equal to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tests.support.crafting import EPS, equipped, same, seeded
+from tests.support.crafting import EPS, directions, equipped, same, seeded
 from tests.support.trainings import vgg_s
 from trigger_activation.errors import UserError
 from trigger_activation.science.attacks import ATTACKS, Attack, difgsm
@@ -394,7 +394,38 @@ class TestMIFGSM:
         same(craft(attack("mifgsm", momentum=0.5), double, images.double(), labels), torch.cat(expected))
 
 
-@pytest.mark.parametrize(("name", "changes"), [("ifgsm", {}), ("mifgsm", {}), ("pgd", {"random_start": False})])
+class TestNIFGSM:
+    def test_without_momentum_it_is_ifgsm(self, trained_network: nn.Module, images: Tensor, labels: Tensor) -> None:
+        expected = craft(attack("ifgsm"), trained_network, images, labels)
+        same(craft(attack("nifgsm", momentum=0), trained_network, images, labels), expected)
+
+    def test_one_step_is_fgsm(self, trained_network: nn.Module, images: Tensor, labels: Tensor) -> None:
+        expected = fgsm(trained_network, images, labels, float(EPS))
+        same(craft(attack("nifgsm", steps=1), trained_network, images, labels), expected)
+
+    def test_the_gradient_is_taken_where_the_momentum_leads(
+        self, trained_network: nn.Module, images: Tensor, labels: Tensor
+    ) -> None:
+        """Lin et al. 2020 written out, one image at a time."""
+        step, double = float(EPS) / 4, trained_network.double()
+        expected = []
+        for image, label in zip(images.double()[:, None], labels[:, None], strict=True):
+            adversarial, velocity = image.clone(), torch.zeros_like(image)
+            for _ in range(4):
+                ahead = (adversarial + step * 0.5 * velocity).requires_grad_()
+                (gradient,) = torch.autograd.grad(functional.cross_entropy(double(ahead), label), ahead)
+                velocity = 0.5 * velocity + gradient / gradient.abs().mean()
+                moved = adversarial + step * velocity.sign()
+                adversarial = (image + (moved - image).clamp(-float(EPS), float(EPS))).clamp(0, 1)
+            expected.append(adversarial)
+        result = craft(attack("nifgsm", momentum=0.5), double, images.double(), labels)
+        same(result, torch.cat(expected))
+        assert not torch.equal(result, craft(attack("mifgsm", momentum=0.5), double, images.double(), labels))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"), [("ifgsm", {}), ("mifgsm", {}), ("nifgsm", {}), ("pgd", {"random_start": False})]
+)
 class TestDeterministicAttacks:
     def test_one_batch_of_eight_is_eight_batches_of_one(
         self, name: str, changes: dict[str, Any], trained_network: nn.Module, images: Tensor, labels: Tensor
@@ -495,7 +526,7 @@ class TestDIFGSM:
     def test_the_gradient_flows_through_the_transform(
         self, trained_network: nn.Module, large: Tensor, labels: Tensor
     ) -> None:
-        rule = attack("difgsm", probability=1).gradient_rule(trained_network, large, labels, seeded())
+        rule = directions(attack("difgsm", probability=1), trained_network, large, labels)
         gradient = rule(large)
         assert gradient.shape == large.shape
         assert (gradient.abs().amax(dim=(1, 2, 3)) > 0).all()
@@ -527,7 +558,7 @@ class TestDIFGSM:
     def test_the_gradient_flows_through_a_shrunk_image(
         self, trained_network: nn.Module, large: Tensor, labels: Tensor
     ) -> None:
-        rule = attack("difgsm", probability=1, rate=0.9).gradient_rule(trained_network, large, labels, seeded())
+        rule = directions(attack("difgsm", probability=1, rate=0.9), trained_network, large, labels)
         assert (rule(large).abs().amax(dim=(1, 2, 3)) > 0).all()
 
     def test_an_image_is_never_shrunk_to_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "naa": {"path_points": 2},
     "rpa": {"copies": 4},
     "gra": {"neighbours": 1},
+    "vmifgsm": {"neighbours": 1},
     "bsr": {"copies": 1},
     "l2t": {"paths": 1, "operations": 1},
 }

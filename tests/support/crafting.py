@@ -12,6 +12,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from trigger_activation.science.attacks import ATTACKS, Attack
+from trigger_activation.science.attacks.engine import State
 from trigger_activation.science.helpers.ddpm import DDPM
 
 EPS = Fraction(8, 255)
@@ -42,6 +43,21 @@ def _diffusion_model() -> nn.Module:
 def craft(name: str, network: nn.Module, images: Tensor, labels: Tensor, seed: int = 0, **changes: object) -> Tensor:
     result: Tensor = attack(name, **changes).perturb(network, images, labels, seeded(seed))
     return result
+
+
+def directions(
+    attacker: Any, network: nn.Module, images: Tensor, labels: Tensor, seed: int = 0
+) -> Callable[[Tensor], Tensor]:
+    """What an attack ascends at images (B, 3, H, W), call by call as in one attack on a batch, but without steps."""
+    rule = attacker.gradient_rule(network, images, labels, seeded(seed))
+    state = State(images, torch.zeros_like(images))
+
+    def direction(adversarial: Tensor) -> Tensor:
+        state.adversarial = adversarial
+        result: Tensor = rule(state)
+        return result
+
+    return direction
 
 
 def same(left: Tensor, right: Tensor) -> None:

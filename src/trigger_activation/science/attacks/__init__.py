@@ -1,4 +1,4 @@
-"""Transfer attacks: one module each, on the iterative engine of ``_engine.py`` (paper, section IV-A)."""
+"""Transfer attacks: one module each, on the iterative engine of ``engine.py`` (paper, section IV-A)."""
 
 from trigger_activation.registry import Registry
 from trigger_activation.science.attacks.engine import Attack

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 from trigger_activation.errors import UserError, suggest
 from trigger_activation.lazy import torch
 from trigger_activation.science.attacks._copies import CopyingAttack, in_chunks, summed
-from trigger_activation.science.attacks.engine import GradientRule
+from trigger_activation.science.attacks.engine import GradientRule, State
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
@@ -65,8 +65,8 @@ class FeatureAttack(CopyingAttack):
             activation = (weights * features(network, layer, source)).sum()
             return torch.autograd.grad(-activation, source)[0]
 
-        def rule(adversarial: Tensor) -> Tensor:
-            parts = zip(torch.split(adversarial, at_once), torch.split(weights, at_once), strict=True)
+        def rule(state: State) -> Tensor:
+            parts = zip(torch.split(state.adversarial, at_once), torch.split(weights, at_once), strict=True)
             return torch.cat([descent(*part) for part in parts])
 
         return rule

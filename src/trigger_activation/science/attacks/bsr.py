@@ -11,7 +11,7 @@ from trigger_activation.lazy import torch, torchvision
 from trigger_activation.science.attacks import ATTACKS
 from trigger_activation.science.attacks._blocks import shuffle_blocks
 from trigger_activation.science.attacks._copies import CopyingAttack, summed, through_transforms
-from trigger_activation.science.attacks.engine import GradientRule
+from trigger_activation.science.attacks.engine import GradientRule, State
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
@@ -44,8 +44,8 @@ class BSR(CopyingAttack):
             for _ in range(self.copies):
                 yield self.shuffle_and_rotate(source, generator)
 
-        def rule(adversarial: Tensor) -> Tensor:
-            gradients = through_transforms(network, transform, adversarial, labels, at_once)
+        def rule(state: State) -> Tensor:
+            gradients = through_transforms(network, transform, state.adversarial, labels, at_once)
             return summed(gradient for _, gradient in gradients) / self.copies
 
         return rule

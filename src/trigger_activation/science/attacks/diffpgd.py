@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from trigger_activation.lazy import torch
 from trigger_activation.science.attacks import ATTACKS
-from trigger_activation.science.attacks.engine import GradientRule, input_gradient
+from trigger_activation.science.attacks.engine import GradientRule, State, input_gradient
 from trigger_activation.science.attacks.pgd import PGD
 from trigger_activation.science.helpers.diffusion import STEPS, sdedit
 
@@ -64,13 +64,13 @@ class DiffPGD(PGD):
         """The cross-entropy gradient at denoised images, or through the denoising."""
         del images
 
-        def accelerated(adversarial: Tensor) -> Tensor:
+        def accelerated(state: State) -> Tensor:
             with torch.no_grad():
-                denoised = self.denoised(adversarial, generator)
+                denoised = self.denoised(state.adversarial, generator)
             return input_gradient(network, denoised, labels)
 
-        def full(adversarial: Tensor) -> Tensor:
-            return input_gradient(network, adversarial, labels, lambda source: self.denoised(source, generator))
+        def full(state: State) -> Tensor:
+            return input_gradient(network, state.adversarial, labels, lambda source: self.denoised(source, generator))
 
         return full if self.derivative == "full" else accelerated
 

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from trigger_activation.lazy import torch
 from trigger_activation.science.attacks import ATTACKS
 from trigger_activation.science.attacks._resizing import Geometry, diversify, draw_geometry
-from trigger_activation.science.attacks.engine import GradientRule, IterativeAttack, Momentum, input_gradient
+from trigger_activation.science.attacks.engine import GradientRule, IterativeAttack, Momentum, State, input_gradient
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
@@ -39,11 +39,11 @@ class DIFGSM(IterativeAttack):
         """The cross-entropy gradient through a transform drawn anew for each iteration and batch."""
         del images
 
-        def rule(adversarial: Tensor) -> Tensor:
-            geometry = self._draw(adversarial.shape[-1], generator)
+        def rule(state: State) -> Tensor:
+            geometry = self._draw(state.adversarial.shape[-1], generator)
             if geometry is None:
-                return input_gradient(network, adversarial, labels)
-            return input_gradient(network, adversarial, labels, lambda source: diversify(source, *geometry))
+                return input_gradient(network, state.adversarial, labels)
+            return input_gradient(network, state.adversarial, labels, lambda source: diversify(source, *geometry))
 
         return rule
 

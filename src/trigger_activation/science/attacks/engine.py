@@ -1,6 +1,7 @@
 """The iterative engine that all attacks share (paper, Eq. 2-4).
 
-An attack is a start, a gradient rule and a momentum; what differs between attacks is which of these it replaces.
+An attack is a start, a gradient rule and a step; what differs between attacks is which of these it replaces. What goes
+from one iteration to the next is a :class:`State`, which rules and steps are given.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt
@@ -22,11 +24,23 @@ if TYPE_CHECKING:
 
     from trigger_activation.science.networks import NetworkFamily
 
-GradientRule = Callable[["Tensor"], "Tensor"]
-"""Current adversarial images (B, 3, H, W) -> the direction to ascend, of the same shape."""
-StepRule = Callable[["Tensor"], "Tensor"]
-"""Gradient (B, 3, H, W) of an iteration -> what to add to the adversarial images."""
 Momentum = Annotated[float, Field(ge=0)]
+
+
+@dataclass
+class State:
+    """What goes from one iteration to the next, for one batch."""
+
+    adversarial: Tensor
+    """The current images (B, 3, H, W), within the attack's bounds."""
+    velocity: Tensor
+    """The accumulated gradient (B, 3, H, W), zeros before the first step."""
+    carried: dict[str, Tensor] = field(default_factory=dict)
+    """What one attack alone keeps, by a name of its choice; empty before the first iteration."""
+
+
+GradientRule = Callable[[State], "Tensor"]
+"""The state of a batch -> the direction to ascend (B, 3, H, W), before the step accumulates it."""
 
 
 class Attack(ConsultsHelper):
@@ -92,22 +106,21 @@ class IterativeAttack(Attack):
         generator: Generator,  # noqa: ARG002
     ) -> GradientRule:
         """What to ascend at each iterate of one batch; here the gradient of the cross entropy."""
-        return lambda adversarial: input_gradient(network, adversarial, labels)
+        return lambda state: input_gradient(network, state.adversarial, labels)
 
     def bounds(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """The smallest and the largest values of iterates: the budget within the pixel range."""
         return (images - float(self.eps)).clamp_(min=0), (images + float(self.eps)).clamp_(max=1)
 
-    def step_rule(self, images: Tensor) -> StepRule:
-        """How far to go at each iteration of one batch; here alpha along the signs of the momentum."""
-        velocity = torch.zeros_like(images)
+    def step(self, state: State, gradient: Tensor) -> Tensor:
+        """What to add to the images (B, 3, H, W), a new tensor; here alpha along the signs of the new velocity.
 
-        def step(gradient: Tensor) -> Tensor:
-            nonlocal velocity
-            velocity = self.accumulate(velocity, gradient)
-            return velocity.sign().mul_(self.alpha)
-
-        return step
+        Args:
+            state: of the batch; its velocity becomes the next one.
+            gradient: (B, 3, H, W), what the gradient rule returned for this state.
+        """
+        state.velocity = self.accumulate(state.velocity, gradient)
+        return state.velocity.sign().mul_(self.alpha)
 
     def observed(self, network: nn.Module) -> nn.Module | None:  # noqa: ARG002
         """A module whose output the attack looks at, and which must therefore stay as it is; here none."""
@@ -122,16 +135,15 @@ class IterativeAttack(Attack):
         with frozen(network, intact=self.observed(network)):
             check_labels(network, images, labels)
             rule = self.gradient_rule(network, images, labels, generator)
-            adversarial = self.start(images, generator).clamp(lower, upper)
-            step = self.step_rule(images)
+            state = State(self.start(images, generator).clamp(lower, upper), torch.zeros_like(images))
             finite = torch.ones((), dtype=torch.bool, device=images.device)
             for _ in range(self.steps):
-                gradient = rule(adversarial)
+                gradient = rule(state)
                 finite &= gradient.isfinite().all()
-                adversarial = step(gradient).add_(adversarial).clamp_(lower, upper)
+                state.adversarial = self.step(state, gradient).add_(state.adversarial).clamp_(lower, upper)
         if not finite:
             raise UserError("the network returned NaN while it was attacked: train it again, or check its weights")
-        return adversarial
+        return state.adversarial
 
     def accumulate(self, velocity: Tensor, gradient: Tensor) -> Tensor:
         """The next momentum, each image's gradient scaled to mean magnitude 1; zero gradients add nothing."""

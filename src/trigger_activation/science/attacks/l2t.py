@@ -13,7 +13,7 @@ from trigger_activation.lazy import torch
 from trigger_activation.science.attacks import ATTACKS
 from trigger_activation.science.attacks._copies import CopyingAttack, summed, through_transforms
 from trigger_activation.science.attacks._operations import Family, Operation, pool
-from trigger_activation.science.attacks.engine import GradientRule
+from trigger_activation.science.attacks.engine import GradientRule, State
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
@@ -46,7 +46,7 @@ class L2T(CopyingAttack):
         """The mean over chains of the mean gradient over each chain's copies."""
         operations = pool(self.families, float(self.eps), self.spectrum_copies)
         at_once = self.images_at_once(network, images)
-        policy = torch.zeros(len(operations), dtype=torch.float64)
+        undecided = torch.zeros(len(operations), dtype=torch.float64)
 
         def along(path: list[int], adversarial: Tensor) -> tuple[Tensor, Tensor]:
             """Loss of the batch and gradient of each image, both the mean over a chain's copies."""
@@ -58,13 +58,13 @@ class L2T(CopyingAttack):
                 copies += 1
             return loss / copies, gradient / copies
 
-        def rule(adversarial: Tensor) -> Tensor:
-            nonlocal policy
+        def rule(state: State) -> Tensor:
+            policy = state.carried.get("policy", undecided)
             drawn = self.draw(policy, generator)
-            losses, gradients = zip(*(along(path, adversarial) for path in drawn.tolist()), strict=True)
+            losses, gradients = zip(*(along(path, state.adversarial) for path in drawn.tolist()), strict=True)
             # A network that returns NaN is reported by the engine, after the last step.
             known = torch.stack(losses).to(policy).nan_to_num()
-            policy = updated(policy, drawn, known, self.policy_learning_rate)
+            state.carried["policy"] = updated(policy, drawn, known, self.policy_learning_rate)
             return summed(gradients) / self.paths
 
         return rule
