@@ -7,7 +7,6 @@ use rule dataset as page with:
         recipe=changed("page"),
     pathvars:
         file="paper_tables/{experiment}/index.html",
-    localrule: True  # What takes a moment is not worth a job of its own on a cluster.
 
 
 use rule page as audit with:

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
+from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ from trigger_activation.store.lock import RunLock
 
 RECORDS = ("results/specs/spec", "results/logs/log")
 """Where every job leaves something beside its artifact."""
+OF_WILDCARDS = Signature([Parameter("wildcards", Parameter.POSITIONAL_OR_KEYWORD)])
+"""Of input functions."""
 MEMORY_TRIES = 3
 """Tries of a job that ask for more memory than the one before."""
 
@@ -99,7 +102,7 @@ class Workflow:
             artifact = self._asked(_path(rows, wildcards))
             return [] if artifact is None else self._inputs_of(artifact, role)
 
-        return function
+        return _of_wildcards(function)
 
     def changed(self, kind: str) -> Callable[[Any], list[str]]:
         """The input function of a rule that makes Snakemake run the job of a stale artifact: a file newer than it."""
@@ -110,7 +113,7 @@ class Workflow:
             stale = artifact is not None and self.freshness.verdict(artifact.path).status is Status.STALE
             return [self._newer_file(artifact)] if artifact is not None and stale else []
 
-        return function
+        return _of_wildcards(function)
 
     @staticmethod
     def _rows(kind: str) -> list[Kind]:
@@ -300,6 +303,12 @@ class Workflow:
     def verdict(self, path: str) -> Verdict:
         """The verdict on one artifact."""
         return self.freshness.verdict(path)
+
+
+def _of_wildcards(function: Callable[[Any], list[str]]) -> Callable[[Any], list[str]]:
+    """The same, with a signature to read: Snakemake asks for it at each of thousands of calls."""
+    function.__signature__ = OF_WILDCARDS  # type: ignore[attr-defined]
+    return function
 
 
 def _path(rows: Sequence[Kind], wildcards: Any) -> str:
