@@ -28,7 +28,6 @@ def constraints(config: Config) -> dict[str, str]:
         "victim": _one_of(config.victims),
         "surrogates": f"(?!measured/){SLUG}",
         "split": "train|test",
-        "study": "(?!cost/)[a-z]+",
         "seed": "[0-9]+",
         "table": _one_of(config.tables),
         "figure": _one_of(config.figures),
