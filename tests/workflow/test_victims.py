@@ -92,7 +92,7 @@ def test_one_key_and_one_column_plan_one_column(copy: Project) -> None:
     trained = load_file("results/checkpoints/smoke/vgg-s__standard/seed0.safetensors")
     declare(copy, "vgg-s", trained)
     assert copy.planned() == {
-        "checkpoint": 1,
+        "imported": 1,
         "cell": 4,
         "table": 1,
         "comparison": 1,
