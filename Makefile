@@ -19,8 +19,9 @@ tables: env  ## render the tables and figures of the committed cells
 	snakemake --cores $(CORES) --quiet rules reason host progress --config experiment=demo
 
 TESTS ?= -m "not slurm"
-test: env  ## all but those of SLURM, which take eight minutes more: TESTS="-m slurm"
-	python -m pytest -q $(TESTS)
+WORKERS ?= logical
+test: env  ## all but those of SLURM, which take eight minutes more: WORKERS=0 TESTS="-m slurm"
+	python -m pytest -q --numprocesses $(WORKERS) --dist worksteal $(TESTS)
 
 trust: env  ## what the tests try to break, and how often that ended well
 	python -m pytest -q tests/faults

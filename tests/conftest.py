@@ -22,7 +22,7 @@ from trigger_activation.science.datasets import DATASETS, Split
 from trigger_activation.science.training.loop import train
 from trigger_activation.science.training.paradigms import PARADIGMS, Paradigm
 
-pytest_plugins = ["tests.support.folders"]
+pytest_plugins = ["tests.support.folders", "tests.faults.tally"]
 
 PROGRAMS = {
     "latex": ("pdflatex", "pdftotext"),

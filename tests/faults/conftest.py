@@ -1,4 +1,4 @@
-"""What the campaigns share, and the table at the end of a session."""
+"""What the campaigns share."""
 
 from __future__ import annotations
 
@@ -7,18 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.faults.campaign import Reference
-from tests.faults.tally import Tally
 from tests.support.smoke_project import Project
 from trigger_activation.plan import Plan, build_plan
 from trigger_activation.plan.config import load_config
-
-TALLY = Tally()
-
-
-@pytest.fixture(scope="session")
-def tally() -> Tally:
-    """Where campaigns count."""
-    return TALLY
 
 
 @pytest.fixture(scope="session")
@@ -38,11 +29,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.faults)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the table."""
-    if TALLY.tried:
-        terminalreporter.section("campaigns")
-        for line in TALLY.lines(details=terminalreporter.verbosity > 0):
-            terminalreporter.write_line(line)

@@ -1,8 +1,11 @@
-"""What the campaigns count."""
+"""What the campaigns count, summed over the processes that pytest-xdist spreads the tests over, and its table."""
 
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
+
+import pytest
 
 CAMPAIGNS = {
     "faults": "faults survived",
@@ -36,3 +39,34 @@ class Tally:
                 good, total = (sum(counts[key] for key in keys) for counts in (self.good, self.tried))
                 found.append(f"{name:<50}{good:>6} /{total:>6}")
         return found
+
+
+TALLY = Tally()
+
+
+@pytest.fixture(scope="session")
+def tally() -> Tally:
+    """Where campaigns count."""
+    return TALLY
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker hands on what it counted."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["tally"] = [(*key, TALLY.good[key], TALLY.tried[key]) for key in TALLY.tried]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:  # noqa: ARG001
+    """Add what a worker handed on."""
+    for campaign, what, good, tried in getattr(node, "workeroutput", {}).get("tally", ()):
+        TALLY.good[campaign, what] += good
+        TALLY.tried[campaign, what] += tried
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table."""
+    if TALLY.tried:
+        terminalreporter.section("campaigns")
+        for line in TALLY.lines(details=terminalreporter.verbosity > 0):
+            terminalreporter.write_line(line)
