@@ -15,6 +15,7 @@ from pathlib import Path
 
 PATH = f"{os.environ['PATH']}:/usr/sbin"
 CPUS, MEMORY_MIB, GPUS = 4, 20000, 2
+ACCOUNT = "trigger"
 
 SLURM_CONF = """\
 ClusterName=test
@@ -130,6 +131,10 @@ class OneNode:
         real = shutil.which("srun", path=PATH)
         wrapper.write_text(f'#!/bin/sh\nexport SLURM_CONF={self.folder}/slurm.conf\nexec {real} "$@"\n')
         wrapper.chmod(0o755)
+        # There is no accounting here, which accounts are looked up in.
+        accounts = self.folder / "bin/sacctmgr"
+        accounts.write_text(f"#!/bin/sh\necho {ACCOUNT}\n")
+        accounts.chmod(0o755)
 
     @staticmethod
     def _user() -> str:

@@ -2,54 +2,72 @@
 
 from __future__ import annotations
 
+import re
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.cluster.one_node import CPUS, OneNode, wait_until
-from tests.support.smoke_project import BIN, Project, new_project
+from tests.cluster.one_node import ACCOUNT, CPUS, OneNode, wait_until
+from tests.support.repositories import add_remote, new_repository
+from tests.support.smoke_project import ROOT, Project, new_project
 
 pytestmark = pytest.mark.slurm
 
 TABLE = "paper_tables/smoke/table3.tex"
 CHECKPOINT = "results/checkpoints/smoke/vgg-s__at/seed0.safetensors"
+DATASET = "results/datasets/fashion16/train.npz"
+SNAKEMAKE = (sys.executable, str(Path(__file__).with_name("impatient.py")))
 QUICK = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5")
+# PyTorch finds none of the devices that play GPUs.
+SETTINGS = ("--config", "experiment=smoke", "gpu=optional")
+ONCE = ("--retries", "0")
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """A project whose cluster settings name the node's partition."""
-    project = new_project(tmp_path / "project")
+    """A project as it is in a clone: nothing in it says where its jobs go."""
+    return with_link(new_project(tmp_path / "project"))
+
+
+def with_link(project: Project) -> Project:
     (project.folder / "slurm").symlink_to("workflow/profiles/slurm")
-    settings = project.folder / "workflow/profiles/slurm/settings.yaml"
-    # PyTorch finds none of the devices that play GPUs.
-    changes = {"experiment": "smoke", "gpu": "optional", "cluster": {"partition": "main"}}
-    settings.write_text(yaml.safe_dump({**yaml.safe_load(settings.read_text()), **changes}))
     return project
 
 
-def command(*arguments: str) -> list[str]:
-    return [str(BIN / "snakemake"), *arguments, "--profile", "slurm", *QUICK]
-
-
-def start(node: OneNode, project: Project, *arguments: str) -> subprocess.Popen[str]:
+def start(
+    node: OneNode,
+    project: Project,
+    *arguments: str,
+    settings: tuple[str, ...] = SETTINGS,
+    profiles: tuple[str, ...] = ("slurm",),
+    **variables: str,
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        command(*arguments),
+        [*SNAKEMAKE, *arguments, *(f"--profile={profile}" for profile in profiles), *QUICK, *settings],
         cwd=project.folder,
-        env=node.environment,
+        env=node.environment | variables,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
 
 
-def jobs(node: OneNode) -> dict[int, dict[str, str]]:
-    """Number -> what the controller remembers of each job."""
+def end(run: subprocess.Popen[str], success: bool = True) -> str:
+    """What a run printed, which ended as expected."""
+    output, _ = run.communicate(timeout=500)
+    assert (run.returncode == 0) is success, output
+    return output
+
+
+def jobs(node: OneNode, after: int = 0) -> dict[int, dict[str, str]]:
+    """Number -> what the controller remembers of each job that was submitted after another."""
     lines = node.query("scontrol", "show", "jobs", "--oneliner")
     shown = [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in lines if "JobId=" in line]
-    return {int(job["JobId"]): job for job in shown}
+    return {number: job for job in shown if (number := int(job["JobId"])) > after}
 
 
 def mebibytes(size: str) -> float:
@@ -57,22 +75,22 @@ def mebibytes(size: str) -> float:
     return float(size[:-1]) * {"M": 1, "G": 1024}[size[-1]]
 
 
-def newest(node: OneNode, state: str) -> str:
+def newest(node: OneNode, state: str, after: int = 0) -> str:
     """The last submitted job's number, once it is in a state."""
 
     def found() -> list[int]:
-        return [number for number, job in jobs(node).items() if job["JobState"] == state]
+        return [number for number, job in jobs(node, after).items() if job["JobState"] == state]
 
-    wait_until(lambda: bool(found()), 90)
+    wait_until(lambda: bool(found()), 150)
     return str(max(found()))
 
 
 def test_a_table_is_made_by_jobs_that_ask_for_what_they_need(one_node: OneNode, project: Project) -> None:
-    before, planned = jobs(one_node).keys(), project.planned(TABLE)
-    output, _ = (run := start(one_node, project, TABLE)).communicate(timeout=500)
-    assert run.returncode == 0, output
+    """And go to the default partition of the cluster, as nothing else is said."""
+    before, planned = max(jobs(one_node), default=0), project.planned(TABLE)
+    end(start(one_node, project, TABLE))
     assert (project.folder / TABLE).exists()
-    asked = [job for number, job in jobs(one_node).items() if number not in before]
+    asked = jobs(one_node, before).values()
     submitted = sum(planned.values()) - planned["table"]
     assert len(asked) == submitted <= 20
     assert {(job["JobState"], job["Partition"], job["TimeLimit"]) for job in asked} == {
@@ -83,54 +101,90 @@ def test_a_table_is_made_by_jobs_that_ask_for_what_they_need(one_node: OneNode, 
     assert all(mebibytes(job["MinMemoryNode"]) >= 4096 for job in asked)
 
 
+def test_what_was_made_after_the_documentation_to_the_letter_may_be_published(
+    one_node: OneNode, tmp_path: Path
+) -> None:
+    """Partition and account in a profile of one's own, where Snakemake looks for it, and nothing in the clone."""
+    project = with_link(new_repository(tmp_path / "project"))
+    add_remote(project)
+    documented = re.search(r"```yaml\n(# ~/.config/snakemake/mine/config.yaml\n.*?)```", cluster_md(), re.DOTALL)
+    assert documented is not None
+    profile = yaml.safe_load(documented[1])
+    assert profile["default-resources"].keys() == {"slurm_partition", "slurm_account"}
+    profile["default-resources"] = {"slurm_partition": "urgent", "slurm_account": ACCOUNT}
+    home = tmp_path / "home"
+    (home / ".config/snakemake/mine").mkdir(parents=True)
+    (home / ".config/snakemake/mine/config.yaml").write_text(yaml.safe_dump(profile))
+    before = max(jobs(one_node), default=0)
+    end(start(one_node, project, DATASET, profiles=("slurm", "mine"), HOME=str(home)))
+    (job,) = jobs(one_node, before).values()
+    assert (job["Partition"], job["Account"], job["JobState"]) == ("urgent", ACCOUNT, "COMPLETED")
+    published = project.trigact("publish", "smoke")
+    assert published.returncode == 0, published.stdout
+    assert "git add" in published.stdout
+
+
+def cluster_md() -> str:
+    return (ROOT / "docs/cluster.md").read_text()
+
+
 def test_a_cancelled_job_is_tried_again(one_node: OneNode, project: Project) -> None:
-    run = start(one_node, project, CHECKPOINT)
-    job = newest(one_node, "RUNNING")
-    one_node.query("scancel", job)
-    output, _ = run.communicate(timeout=300)
-    assert run.returncode == 0, output
+    """With partition, account and limit from the variables of ``sbatch``."""
+    variables = {"SBATCH_PARTITION": "urgent", "SBATCH_ACCOUNT": ACCOUNT, "SBATCH_TIMELIMIT": "17"}
+    before = max(jobs(one_node), default=0)
+    run = start(one_node, project, CHECKPOINT, "--resources", "mem_mb=3000", **variables)
+    wait_until((project.folder / f"results/logs/{CHECKPOINT}.log").exists, 150)
+    one_node.query("scancel", newest(one_node, "RUNNING", before))
+    end(run)
     assert (project.folder / CHECKPOINT).exists()
+    made = [job for job in jobs(one_node, before).values() if job["JobState"] == "COMPLETED"]
+    asked = {(job["Partition"], job["Account"], job["TimeLimit"], job["MinMemoryNode"]) for job in made}
+    assert asked == {("urgent", ACCOUNT, "00:17:00", "3000M")}
 
 
 def test_a_preempted_job_comes_back(one_node: OneNode, project: Project) -> None:
     """Without counting as a failure: the run has no second try for it."""
-    run = start(one_node, project, CHECKPOINT, "--retries", "0")
-    preempted = int(newest(one_node, "RUNNING"))
+    before = max(jobs(one_node), default=0)
+    run = start(one_node, project, DATASET, *ONCE)
+    preempted = int(newest(one_node, "RUNNING", before))
     one_node.query("sbatch", "--partition", "urgent", "--ntasks", str(CPUS), "-o", "/dev/null", "--wrap", "sleep 1")
-    output, _ = run.communicate(timeout=300)
-    assert run.returncode == 0, output
+    end(run)
     assert jobs(one_node)[preempted]["Restarts"] == "1"
-    assert (project.folder / CHECKPOINT).exists()
+    assert (project.folder / DATASET).exists()
 
 
-def test_a_job_out_of_time_ends_the_run_with_its_name_and_goes_on_in_the_next(
-    one_node: OneNode, project: Project
-) -> None:
+def test_a_job_out_of_time_is_given_more_and_goes_on(one_node: OneNode, project: Project) -> None:
     log = project.folder / f"results/logs/{CHECKPOINT}.log"
     project.edit("config/protocols/smoke.yaml", "epochs: 2", "epochs: 4000")
-    run = start(one_node, project, CHECKPOINT, "--retries", "0")
-    wait_until(log.exists, 120)
-    job = newest(one_node, "RUNNING")
-    one_node.query("scontrol", "update", f"JobId={job}", "TimeLimit=1")
-    output, _ = run.communicate(timeout=300)
-    assert run.returncode != 0
-    assert "TIMEOUT" in output
-    assert not (project.folder / CHECKPOINT).exists()
-    again = start(one_node, project, CHECKPOINT, "--retries", "0")
-    wait_until(lambda: log.exists() and "continued from epoch" in log.read_text(), 120)
-    one_node.query("scancel", newest(one_node, "RUNNING"))
-    again.communicate(timeout=300)
-    assert again.returncode != 0
+    run = start(one_node, project, CHECKPOINT, "--default-resources", "slurm_partition=urgent")
+    wait_until(log.exists, 150)
+    first = newest(one_node, "RUNNING")
+    assert jobs(one_node)[int(first)]["TimeLimit"] == "00:20:00"
+    one_node.query("scontrol", "update", f"JobId={first}", "TimeLimit=1")
+    second = newest(one_node, "RUNNING", int(first))
+    assert jobs(one_node)[int(first)]["JobState"] == "TIMEOUT"
+    assert jobs(one_node)[int(second)]["TimeLimit"] == "00:40:00"
+    wait_until(lambda: "continued from epoch" in log.read_text(), 120)
+    run.send_signal(signal.SIGINT)
+    end(run, success=False)
+    wait_until(lambda: jobs(one_node)[int(second)]["JobState"] == "CANCELLED", 60)
 
 
-def test_a_job_out_of_memory_ends_the_run_and_the_next_one_mends_it(one_node: OneNode, project: Project) -> None:
-    run = start(one_node, project, CHECKPOINT, "--retries", "0", "--set-resources", "checkpoint:mem_mb=300")
-    output, _ = run.communicate(timeout=300)
-    assert run.returncode != 0, output
-    assert not (project.folder / CHECKPOINT).exists()
-    run = start(one_node, project, CHECKPOINT)
-    output, _ = run.communicate(timeout=300)
-    assert run.returncode == 0, output
+def test_a_job_out_of_memory_is_given_more(one_node: OneNode, project: Project) -> None:
+    before = max(jobs(one_node), default=0)
+    end(start(one_node, project, DATASET, "--set-resources", "dataset:mem_mb=100*attempt**5"))
+    states = [(job["JobState"], job["MinMemoryNode"]) for job in jobs(one_node, before).values()]
+    assert states == [("FAILED", "100M"), ("COMPLETED", "3200M")]
+
+
+def test_an_error_that_will_not_change_is_not_tried_again(one_node: OneNode, project: Project) -> None:
+    assert project.run(DATASET).returncode == 0
+    path = project.folder / DATASET
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    before = max(jobs(one_node), default=0)
+    output = end(start(one_node, project, CHECKPOINT), success=False)
+    assert f"{DATASET} is damaged" in output
+    assert [job["JobState"] for job in jobs(one_node, before).values()] == ["FAILED"]
 
 
 def test_config_may_be_edited_while_jobs_wait(one_node: OneNode, project: Project) -> None:
@@ -141,30 +195,19 @@ def test_config_may_be_edited_while_jobs_wait(one_node: OneNode, project: Projec
     project.edit("config/protocols/smoke.yaml", "epochs: 2", "epochs: 3")
     for (line,) in blockers:
         one_node.query("scancel", line.split()[-1])
-    output, _ = run.communicate(timeout=300)
-    assert run.returncode == 0, output
+    end(run)
     assert project.planned(CHECKPOINT) == {"checkpoint": 1}
 
 
-@pytest.mark.parametrize(
-    ("cluster", "sentence"),
-    [({"partition": None}, "no partition is set: write yours"), ({"partition": "nowhere"}, "nowhere")],
-)
-def test_a_partition_that_is_not_there(
-    one_node: OneNode, project: Project, cluster: dict[str, str], sentence: str
-) -> None:
-    settings = project.folder / "workflow/profiles/slurm/settings.yaml"
-    settings.write_text(yaml.safe_dump({"experiment": "smoke", "cluster": cluster}))
-    output, _ = (run := start(one_node, project, CHECKPOINT, "--retries", "0")).communicate(timeout=120)
-    assert run.returncode != 0
-    assert sentence in output
+def test_a_partition_that_is_not_there_is_refused(one_node: OneNode, project: Project) -> None:
+    output = end(start(one_node, project, CHECKPOINT, "--default-resources", "slurm_partition=nowhere"), success=False)
+    assert "there is no partition 'nowhere': sinfo -s lists them" in output
 
 
 def test_settings_of_the_command_line_do_not_replace_the_clusters(one_node: OneNode, project: Project) -> None:
     """A run with any ``--config`` is still one of the profile's experiment."""
-    call = [str(BIN / "snakemake"), "--dry-run", "--profile", "slurm", "--config", "allow_missing=false"]
-    result = subprocess.run(
-        call, cwd=project.folder, env=one_node.environment, text=True, capture_output=True, check=False
-    )
-    assert "paper_tables/smoke/table1.tex" in result.stdout
-    assert "paper_tables/demo/" not in result.stdout
+    settings = project.folder / "workflow/profiles/slurm/settings.yaml"
+    settings.write_text("experiment: smoke\n")
+    output = end(start(one_node, project, "--dry-run", settings=("--config", "allow_missing=false")))
+    assert "paper_tables/smoke/table1.tex" in output
+    assert "paper_tables/demo/" not in output

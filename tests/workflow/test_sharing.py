@@ -187,11 +187,12 @@ def test_a_list_that_a_merge_left_in_two_versions_is_named(origin: Project, tmp_
 def test_changed_code_that_no_commit_holds_is_not_published(origin: Project, tmp_path: Path) -> None:
     copy = clone(origin, tmp_path / "clone")
     copy.edit("config/attacks/gradient.yaml", "label: PGD", "label: PGD-20")
+    copy.edit("workflow/profiles/slurm/config.yaml", "jobs: 100", "jobs: 10")
     target = f"{CHECKPOINTS}/vgg-s__fixed_64/seed0.safetensors"
     assert copy.run(target).returncode == 0
     result = copy.trigact("publish", "smoke")
     assert result.returncode == 1
-    assert "was made by code that no commit holds" in result.stdout
+    assert "was made by code that no commit holds (changed were config/attacks/gradient.yaml)" in result.stdout
 
 
 @pytest.fixture

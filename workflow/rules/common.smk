@@ -6,13 +6,19 @@ than a stale one. `run:` hands the job to a warm worker, since a process for eac
 
 from trigger_activation.run.workflow import Workflow
 
-paper = Workflow(config)
+paper = Workflow(config, workflow)
 needs, changed = paper.needs, paper.changed
 
 
 pathvars:
     # The network that images are crafted on.
     surrogate="{protocol}/{network}__{paradigm}/seed{seed}",
+
+
+# So that `--resources runtime=2880 mem_mb=64000` is the most that one job asks for, not all jobs together.
+resource_scopes:
+    runtime="local",
+    mem_mb="local",
 
 
 onstart:

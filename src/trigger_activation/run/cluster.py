@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import math
 import os
+import re
+import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping
+import sys
+from base64 import b64decode
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from snakemake_interface_executor_plugins.registry.plugin import Plugin
+from snakemake_interface_executor_plugins.workflow import WorkflowExecutorInterface
 
 from trigger_activation.errors import UserError
 from trigger_activation.plan.graph import digest
@@ -19,43 +26,48 @@ from trigger_activation.store.records import hash_file
 CONFIG = Path("config")
 FROZEN = "TRIGACT_CONFIG"
 """The environment variable that tells jobs where the config of their run lies."""
-SETTINGS, PROFILE = "workflow/profiles/slurm/settings.yaml", "workflow/profiles/slurm/config.yaml"
+PROFILE = "workflow/profiles/slurm/config.yaml"
+ENCODED = "base64//"
+"""How Snakemake begins the resources that it hands on to its jobs."""
+PARTITION = re.compile(r"(?:^|:)slurm_partition=['\"]*([\w.,-]+)['\"]*$")
+DURATION = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?")
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where jobs go: account and partition; empty on a single machine."""
+    """Where jobs go, as Snakemake was told by profiles and options, and SLURM by its own variables."""
 
-    settings: Mapping[str, Any]
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> Cluster:
-        """From the key ``cluster`` that the profile's settings bring along."""
-        return cls(settings.get("cluster") or {})
+    snakemake: WorkflowExecutorInterface | None = None
+    """Its promise to executors; None outside of a run."""
 
     @property
     def is_used(self) -> bool:
-        """Whether jobs go to a cluster."""
-        return bool(self.settings)
+        """Whether jobs go to a cluster; known once the run is about to begin."""
+        return self._executor is not None and not self._executor.common_settings.local_exec
 
     @property
-    def resources(self) -> dict[str, str]:
-        """Account and partition, as the executor wants to be told."""
-        given = {name: self.settings.get(name) for name in ("account", "partition")}
-        return {f"slurm_{name}": str(value) for name, value in given.items() if value}
+    def _executor(self) -> Plugin | None:
+        return self.snakemake.executor_plugin if self.snakemake else None
+
+    @cached_property
+    def partitions(self) -> str | None:
+        """Those that jobs are sent to, with commas between them; None if that is left to the cluster."""
+        if self.snakemake is None or self._executor is None:
+            return None
+        arguments = self.snakemake.spawned_job_args_factory.general_args(self._executor.common_settings)
+        encoded = [word.removeprefix(ENCODED) for word in shlex.split(arguments) if word.startswith(ENCODED)]
+        found = (PARTITION.search(b64decode(word).decode()) for word in encoded)
+        return ",".join(match[1] for match in found if match) or os.environ.get("SBATCH_PARTITION")
 
     @cached_property
     def limits(self) -> list[float] | None:
         """Minutes that each of the partitions lets a job last; None where SLURM does not answer."""
-        partition = self.settings.get("partition")
-        return _limits(partition) if partition and shutil.which("sinfo") else None
+        return _limits(self.partitions) if shutil.which("sinfo") else None
 
     @property
     def longest_minutes(self) -> float:
-        """How long a job may last: what the settings say, but no longer than a partition lets it."""
-        hours = self.settings.get("max_hours")
-        limits = [*(self.limits or ()), 60 * hours if isinstance(hours, int | float) else math.inf]
-        return float(min(limits))
+        """How long a job may last: as long as its partition and ``SBATCH_TIMELIMIT`` let it."""
+        return min(*(self.limits or ()), math.inf, _minutes(os.environ.get("SBATCH_TIMELIMIT", "")))
 
     def minutes(self, asked: int) -> int:
         """The time to ask for instead of ``asked``."""
@@ -65,20 +77,14 @@ class Cluster:
         """Refuse to start what cannot be submitted.
 
         Raises:
-            UserError: no partition is set or it is not there, or SLURM is not here.
+            UserError: the partition that was named is not there, or SLURM is not here.
         """
-        if not self.is_used:
+        if self._executor is None or self._executor.name != "slurm":
             return
-        partition = self.settings.get("partition")
-        if not partition:
-            raise UserError(f"no partition is set: write yours, and the account if you need one, into {SETTINGS}")
         if shutil.which("sbatch") is None:
             raise UserError("there is no sbatch here: start the run on a login node, or without --profile")
-        hours = self.settings.get("max_hours")
-        if hours is not None and not (isinstance(hours, int | float) and hours > 0):
-            raise UserError(f"max_hours is {hours!r}: write a positive number, or null, into {SETTINGS}")
-        if self.limits == []:
-            raise UserError(f"there is no partition {partition!r}: sinfo -s lists them; write yours into {SETTINGS}")
+        if self.partitions and self.limits == []:
+            raise UserError(f"there is no partition {self.partitions!r}: sinfo -s lists them; name one of them")
 
     def notice(self, longest: str, hours: float) -> str | None:
         """If the longest job of a run takes more time than one may: how many tries it needs."""
@@ -90,22 +96,41 @@ class Cluster:
             f"ended. `retries` in {PROFILE} says how many there are after the first."
         )
 
+    def end_tries_of(self, fails_for_good: Callable[[Iterable[str]], bool]) -> None:
+        """Let a job whose error will not change be its last try: Snakemake's `retries` knows no such difference.
 
-def _limits(partition: str) -> list[float] | None:
-    command = ["sinfo", "--noheader", f"--partition={partition}", "--format=%l"]
+        Args:
+            fails_for_good: tells it from the job's logs.
+        """
+        scheduler: Any = self.snakemake.scheduler if self.snakemake else None
+        report = scheduler.error_callback
+
+        def error_callback(job: Any) -> None:
+            if fails_for_good(job.log):
+                job.attempt = sys.maxsize
+            report(job)
+
+        scheduler.error_callback = error_callback
+
+
+def _limits(partitions: str | None) -> list[float] | None:
+    """Of some partitions, or of the cluster's default one."""
+    chosen = [f"--partition={partitions}"] if partitions else []
+    command = ["sinfo", "--noheader", "--format=%P %l", *chosen]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    return None if answer.returncode else [_minutes(limit) for limit in answer.stdout.split()]
+    rows = [line.split() for line in answer.stdout.splitlines()]
+    return None if answer.returncode else [_minutes(limit) for name, limit in rows if chosen or name.endswith("*")]
 
 
 def _minutes(limit: str) -> float:
-    """Of a time as SLURM prints it: ``2-00:00:00``, ``10:00:00``, ``30:00``, ``infinite``."""
-    if not limit[0].isdigit():
+    """Of a time as SLURM writes it: ``2-00:00:00``, ``2-12``, ``10:00:00``, ``30:00``, ``480``, ``infinite``."""
+    match = DURATION.fullmatch(limit)
+    if match is None:
         return math.inf
-    days, _, clock = limit.rpartition("-")
-    seconds = 0
-    for part in clock.split(":"):
-        seconds = 60 * seconds + int(part)
-    return 24 * 60 * int(days or 0) + seconds / 60
+    days, *clock = match.groups()
+    numbers = [int(number) for number in clock if number]
+    hours, minutes, seconds = ([*numbers, 0, 0] if days or len(numbers) == 3 else [0, *numbers, 0])[:3]
+    return 24 * 60 * int(days or 0) + 60 * hours + minutes + seconds / 60
 
 
 def frozen_config() -> Path:

@@ -7,7 +7,6 @@ and end when the Snakemake process ends, however it does.
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 import threading
@@ -27,6 +26,7 @@ from trigger_activation.errors import UserError
 from trigger_activation.lazy import torch
 from trigger_activation.plan.graph import Artifact, Plan
 from trigger_activation.plan.kinds import named
+from trigger_activation.run.failures import FOR_GOOD, memory_is_full, will_recur
 from trigger_activation.run.spec import read_spec, write_spec
 from trigger_activation.store.atomic import DISK_IS_FULL, writing_to
 
@@ -37,8 +37,6 @@ WORKER_ENVIRONMENT = {
     # Huge pages speed up allocation-heavy training by up to a quarter where the C library knows them.
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }
-OUT_OF_MEMORY = re.compile("not enough memory|out of memory|can't allocate|could not create a primitive")
-"""How torch and oneDNN say it; they have no class for it, except for a GPU's memory."""
 _dispatcher = ThreadPoolExecutor(max_workers=1)
 """The one thread that asks loky for its pool: loky gives each thread a pool of its own."""
 
@@ -133,11 +131,12 @@ def _interruptible() -> Iterator[None]:
 
 def _explained(error: Exception, path: str) -> Exception:
     """The error as one sentence if the user can mend it; the log gets that, or where in the code it happened."""
+    last = [f"\n{FOR_GOOD}"] if will_recur(error) else []
     if remedy := _remedy(error):
         error = UserError(f"{path} could not be made, since {remedy}")
     lines = [str(error)] if isinstance(error, UserError) else traceback.format_exception(error)
     with suppress(OSError):  # The log may be on the disk that is full.
-        print("".join(lines), flush=True)
+        print("".join([*lines, *last]), flush=True)
     return error
 
 
@@ -145,7 +144,7 @@ def _remedy(error: Exception) -> str | None:
     """For an error that is no fault of the code: what ran out, and what to do."""
     if isinstance(error, OSError) and error.errno in DISK_IS_FULL:
         return "the disk is full: free some space and run again"
-    if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
+    if memory_is_full(error):
         return "the memory is full: free some, or run again with fewer --cores"
     return None
 

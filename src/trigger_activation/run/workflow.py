@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from snakemake_interface_common.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.workflow import WorkflowExecutorInterface
 
 from trigger_activation.errors import UserError, suggest
 from trigger_activation.plan import Artifact, build_plan, kinds, wildcards
@@ -27,6 +28,7 @@ from trigger_activation.report.pdf.latex import MISSING_ENGINE, engine_is_there
 from trigger_activation.report.wording import duration
 from trigger_activation.run.cluster import Cluster, freeze_config, frozen_config
 from trigger_activation.run.devices import GpuUse, usable_gpus
+from trigger_activation.run.failures import fails_for_good
 from trigger_activation.run.progress import Progress
 from trigger_activation.science.datasets import DATASETS
 from trigger_activation.store import dvc
@@ -48,8 +50,8 @@ class Workflow:
     must write before its first job, it writes in :meth:`begin`.
     """
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        self.cluster = Cluster.from_settings(settings)
+    def __init__(self, settings: Mapping[str, Any], snakemake: WorkflowExecutorInterface | None = None) -> None:
+        self.cluster = Cluster(snakemake)
         try:
             self.config = load_config(frozen_config(), settings.get("experiment"))
             self.plan = build_plan(self.config)
@@ -145,7 +147,7 @@ class Workflow:
             del wildcards
             return int(self.gpu is not GpuUse.NONE and kinds.of_rule(rulename).runs_networks)
 
-        return {"runtime": minutes, "mem_mb": memory, "gpu": gpu, **self.cluster.resources}
+        return {"runtime": minutes, "mem_mb": memory, "gpu": gpu}
 
     def check(self, rules: Any) -> None:
         """Refuse a rule whose pattern is not its kind's.
@@ -227,6 +229,7 @@ class Workflow:
             raise WorkflowError(str(error)) from None
         if self.cluster.is_used:
             freeze_config()
+        self.cluster.end_tries_of(fails_for_good)
         _silence_scheduler()
         if self._marker is not None:
             self._marker.reset()

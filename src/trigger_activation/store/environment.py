@@ -15,8 +15,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "diffusers", "pyautoattack", "safetensors", "snakemake")
-TRACKED = ("src", "config", "workflow", "requirements.lock")
-"""What makes a working tree dirty."""
+TRACKED = ("src", "config", "workflow", "requirements.lock", ":(exclude)workflow/profiles")
+"""What makes a working tree dirty; profiles say where and how jobs run."""
 
 
 class Environment(BaseModel):
@@ -28,6 +28,8 @@ class Environment(BaseModel):
     """None outside of git."""
     dirty: bool
     """Whether what makes results differed from that commit."""
+    changes: tuple[str, ...] = ()
+    """The files that differed."""
     packages: dict[str, str]
     """Name -> version."""
     python: str
@@ -45,10 +47,12 @@ class Environment(BaseModel):
 
 @cache
 def code_state() -> dict[str, Any]:
-    """Commit, whether the tree that makes results is changed, and package versions."""
+    """Commit, what is changed in the tree that makes results, and package versions."""
+    changes = tuple(line[3:] for line in (git("status", "--porcelain", "--", *TRACKED) or "").splitlines())
     return {
         "commit": git("rev-parse", "HEAD"),
-        "dirty": bool(git("status", "--porcelain", "--", *TRACKED)),
+        "dirty": bool(changes),
+        "changes": changes,
         "packages": {name: version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "host": platform.node(),
@@ -72,7 +76,7 @@ def git(*arguments: str) -> str | None:
     """What git prints; None where it fails or is not there."""
     try:
         command = ["git", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.rstrip()
     except (OSError, subprocess.CalledProcessError):
         return None
 

@@ -16,7 +16,7 @@ from trigger_activation.store.pull import intact, md5
 from trigger_activation.store.records import sidecar
 
 SHOWN = 5
-"""Artifacts that a refusal names."""
+"""Artifacts that a refusal names, and files of each."""
 
 
 def publish(artifacts: Iterable[Artifact]) -> None:
@@ -71,7 +71,9 @@ def _problem(artifact: Artifact, path: str) -> str | None:
         return "is stale"
     environment = record.environment
     if environment is None or environment.commit is None or environment.dirty:
-        return "was made by code that no commit holds"
+        changes = environment.changes if environment else ()
+        changed = f" (changed were {', '.join(changes[:SHOWN])})" if changes else ""
+        return f"was made by code that no commit holds{changed}"
     return None
 
 
