@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from loky import get_reusable_executor
-from loky.process_executor import TerminatedWorkerError
+from loky.process_executor import ShutdownExecutorError, TerminatedWorkerError
 from tqdm import tqdm
 
 from trigger_activation.errors import UserError
@@ -39,6 +39,8 @@ WORKER_ENVIRONMENT = {
 }
 _dispatcher = ThreadPoolExecutor(max_workers=1)
 """The one thread that asks loky for its pool: loky gives each thread a pool of its own."""
+_abandoned = threading.Event()
+"""Whether the run is over before its jobs are."""
 
 
 def run_job(plan: Plan, artifact: Artifact, log: str, workers: int) -> None:
@@ -52,10 +54,11 @@ def run_job(plan: Plan, artifact: Artifact, log: str, workers: int) -> None:
 
     Raises:
         UserError: the job failed in a way that the user can mend, or its worker died.
+        KeyboardInterrupt: see :func:`call`.
     """
     spec = write_spec(plan, artifact)
     try:
-        _pool(workers).submit(perform, str(spec), artifact.recipe, log).result()
+        call(workers, perform, str(spec), artifact.recipe, log)
     except TerminatedWorkerError:
         raise UserError(
             f"the worker that made {artifact.path} was killed, probably for want of memory: see {log}, and run again "
@@ -64,26 +67,42 @@ def run_job(plan: Plan, artifact: Artifact, log: str, workers: int) -> None:
 
 
 def call(workers: int, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function in a warm worker and wait for its result."""
-    return _pool(workers).submit(function, *arguments).result()
+    """Call a function in a warm worker and wait for its result.
+
+    Raises:
+        KeyboardInterrupt: the run has been stopped, which Snakemake takes for no fault of the job.
+    """
+    try:
+        return _pool(workers).submit(function, *arguments).result()
+    except (TerminatedWorkerError, ShutdownExecutorError):
+        if _abandoned.wait(0.5):  # A signal may reach a worker before this process.
+            raise KeyboardInterrupt from None
+        raise
 
 
 def _pool(workers: int) -> Any:
     """The pool, made anew where its workers have died or idled for too long."""
-    return _dispatcher.submit(
-        get_reusable_executor,
+    return _dispatcher.submit(_ask_for_pool, workers).result()
+
+
+def _ask_for_pool(workers: int) -> Any:
+    if _abandoned.is_set():
+        raise KeyboardInterrupt
+    return get_reusable_executor(  # type: ignore[no-untyped-call]
         max_workers=workers,
         timeout=600,
         initializer=_start,
         initargs=(os.getpid(),),
         env=WORKER_ENVIRONMENT,
-    ).result()
+    )
 
 
 def _start(parent: int) -> None:
     """Initializer of a worker: watch the parent."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches every process of a terminal; the parent will see to it.
     # Bars of different workers go to different logs. The lock that tqdm would share between processes outlives a
     # worker that is killed, about which Python then complains on the terminal.
     tqdm.set_lock(threading.RLock())
@@ -106,7 +125,7 @@ def perform(spec_path: str, recipe: str, log: str) -> None:
     from trigger_activation.run.devices import leased_device
     from trigger_activation.run.job import Job, stage_of
 
-    with _output_to(Path(log)), _interruptible():
+    with _output_to(Path(log)):
         spec = read_spec(Path(spec_path), recipe)
         kind = named(spec.kind)
         make = stage_of(kind)
@@ -117,16 +136,6 @@ def perform(spec_path: str, recipe: str, log: str) -> None:
                 make(Job(spec, device))
         except Exception as error:
             raise _explained(error, spec.path) from None
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ctrl-C reaches every process of a terminal: it ends a worker's job, and means nothing to an idle worker."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _explained(error: Exception, path: str) -> Exception:
@@ -178,6 +187,12 @@ def _flush() -> None:
 def stop_workers() -> None:
     """End the pool at the end of a run."""
     _dispatcher.submit(_stop).result()
+
+
+def abandon_jobs() -> None:
+    """Kill the workers in the midst of their jobs, which end by ``KeyboardInterrupt``; for signal handlers: no wait."""
+    _abandoned.set()
+    _dispatcher.submit(_stop)
 
 
 def _stop() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,11 +31,14 @@ from trigger_activation.run.failures import fails_for_good
 from trigger_activation.run.progress import Progress
 from trigger_activation.science.datasets import DATASETS
 from trigger_activation.store import dvc
+from trigger_activation.store.atomic import remove_partial
 from trigger_activation.store.freshness import Freshness, Status, Verdict
 from trigger_activation.store.lock import RunLock
 
 RECORDS = ("results/specs/spec", "results/logs/log")
 """Where every job leaves something beside its artifact."""
+WRITTEN = ("results", "paper_tables")
+"""The folders that jobs write to."""
 OF_WILDCARDS = Signature([Parameter("wildcards", Parameter.POSITIONAL_OR_KEYWORD)])
 """Of input functions."""
 MEMORY_TRIES = 3
@@ -215,8 +217,11 @@ class Workflow:
 
     def begin(self) -> None:
         """Before the first job: take the lock, refuse what cannot be made, forgive clocks that ran ahead."""
+        from trigger_activation.run import ending
+
         try:
             self._lock.acquire()
+            ending.watch()
             self.cluster.check()
             self.gpu.hand_down()
             if self.gpu is GpuUse.REQUIRED and not self.cluster.is_used:
@@ -282,13 +287,16 @@ class Workflow:
 
     def end(self, success: bool) -> None:
         """After the last job: stop the workers, give back the lock, say where the results are."""
+        from trigger_activation.run import ending
         from trigger_activation.run.worker import stop_workers
 
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Nothing is left to interrupt but the tidying up.
+        ending.ignore_signals()
         stop_workers()
-        self._lock.release()
         if success:
             print(self.summary())
+        else:
+            remove_partial(map(Path, WRITTEN))
+        self._lock.release()
 
     def summary(self) -> str:
         """What was made and where to look."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from trigger_activation.errors import UserError
 
 DISK_IS_FULL = {errno.ENOSPC, errno.EDQUOT}
 """Errors of a disk, and of a user's share of it."""
+PARTIAL = ".partial-"
+"""What temporary names begin with."""
 
 
 @contextmanager
@@ -23,7 +25,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         UserError: the disk is full or the folder cannot be written.
     """
-    temporary = path.with_name(f".partial-{path.name}")
+    temporary = path.with_name(f"{PARTIAL}{path.name}")
     with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -52,3 +54,10 @@ def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def remove_partial(folders: Iterable[Path]) -> None:
+    """Remove what killed processes of this run have left half-written below some folders."""
+    for folder in folders:
+        for file in folder.rglob(f"{PARTIAL}*"):
+            file.unlink(missing_ok=True)
