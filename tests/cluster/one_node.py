@@ -126,11 +126,12 @@ class OneNode:
         # Devices that exist on every machine: with files, jobs are told which of them are theirs.
         devices = "".join(f"NodeName={socket.gethostname()} Name=gpu File=/dev/tty{i}\n" for i in range(GPUS))
         (self.folder / "gres.conf").write_text(devices)
-        # Snakemake's job step drops SLURM_CONF before it calls srun.
-        wrapper = self.folder / "bin/srun"
-        real = shutil.which("srun", path=PATH)
-        wrapper.write_text(f'#!/bin/sh\nexport SLURM_CONF={self.folder}/slurm.conf\nexec {real} "$@"\n')
-        wrapper.chmod(0o755)
+        # Inside a job Snakemake drops SLURM_CONF before it calls these.
+        for name in ("srun", "sbatch", "squeue", "scancel"):
+            wrapper = self.folder / "bin" / name
+            real = shutil.which(name, path=PATH)
+            wrapper.write_text(f'#!/bin/sh\nexport SLURM_CONF={self.folder}/slurm.conf\nexec {real} "$@"\n')
+            wrapper.chmod(0o755)
         # There is no accounting here, which accounts are looked up in.
         accounts = self.folder / "bin/sacctmgr"
         accounts.write_text(f"#!/bin/sh\necho {ACCOUNT}\n")

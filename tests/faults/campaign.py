@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from tests.support.smoke_project import QUIET, UNSHARE, Project, new_project, scramble_times
 from trigger_activation.plan import Artifact, Plan
+from trigger_activation.store.atomic import PARTIAL
 from trigger_activation.store.lock import LOCK
 from trigger_activation.store.records import SEAL, is_json, sidecar
 
@@ -27,6 +28,8 @@ CELLS = ("results/cells/smoke/standard/pgd/at.json", "results/cells/smoke/standa
 """What the runs of the campaign are asked for: two cells, and behind them six networks and two TAE sets."""
 SECONDS = 150.0
 """After so long a run counts as hanging."""
+ENDING_SECONDS = 5.0
+"""After a signal that asks a run to end."""
 MAY_DIFFER = {"environment", "images_per_second", SEAL}
 """Keys of a record that tell where, when and how fast it was made, and the sum over them."""
 
@@ -202,18 +205,27 @@ def _wait_until(condition: Callable[[], bool], seconds: float = SECONDS) -> None
         time.sleep(0.05)
 
 
-def _ended(run: subprocess.Popen[bytes]) -> int | None:
+def _ended(run: subprocess.Popen[bytes], seconds: float = SECONDS) -> int | None:
     """The exit status; None, and no more processes, if the run hangs."""
     try:
-        return run.wait(timeout=SECONDS)
+        return run.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
         return None
 
 
-def _hung(run: subprocess.Popen[bytes]) -> list[str]:
-    return ["the disturbed run did not end"] if _ended(run) is None else []
+def _hung(run: subprocess.Popen[bytes], seconds: float = SECONDS) -> list[str]:
+    return [f"the disturbed run did not end in {seconds:g} s"] if _ended(run, seconds) is None else []
+
+
+def _lingered(trial: Trial, run: subprocess.Popen[bytes]) -> list[str]:
+    """What is wrong with a run that was asked to end, unless it was done."""
+    found = _hung(run, ENDING_SECONDS)
+    found += [f"half-written: {file}" for file in trial.project.files() if PARTIAL in file]
+    if run.returncode == 0 and trial.reference.differences(trial.project, CELLS):
+        found.append("it ended as if it were done")
+    return found
 
 
 def signalled(number: signal.Signals, everyone: bool = False) -> Fault:
@@ -223,7 +235,8 @@ def signalled(number: signal.Signals, everyone: bool = False) -> Fault:
         run = trial.started()
         if run.poll() is None:
             (os.killpg if everyone else os.kill)(run.pid, number)
-        return [*_hung(run), *trial.complaints()]
+        found = _hung(run) if number == signal.SIGKILL else _lingered(trial, run)
+        return [*found, *trial.complaints()]
 
     return fault
 
@@ -314,6 +327,8 @@ FAULTS: Mapping[str, Fault] = {
     "worker killed": worker_signalled(signal.SIGKILL),
     "no memory left for workers": out_of_memory,
     "main process terminated": signalled(signal.SIGTERM),
+    "all processes terminated": signalled(signal.SIGTERM, everyone=True),
+    "main process interrupted": signalled(signal.SIGINT),
     "worker terminated": worker_signalled(signal.SIGTERM),
     "two runs at once": two_at_once,
     "clock set back": clock_set_back,

@@ -33,6 +33,7 @@ def ignore_signals() -> None:
     """When nothing is left to do but to tidy up, which `timeout`, for one, would interrupt by a second signal."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _stop(number: int, _: FrameType | None) -> None:
@@ -48,6 +49,7 @@ def _stop(number: int, _: FrameType | None) -> None:
 def _insist(*_: object) -> None:
     """End although Snakemake still waits for its next look at a cluster's queue; but let it cancel the jobs there."""
     if not any(child.name() == "scancel" for child in psutil.Process().children()):
+        ignore_signals()
         raise SystemExit(1)
 
 
