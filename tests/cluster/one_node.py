@@ -127,7 +127,7 @@ class OneNode:
         devices = "".join(f"NodeName={socket.gethostname()} Name=gpu File=/dev/tty{i}\n" for i in range(GPUS))
         (self.folder / "gres.conf").write_text(devices)
         # Inside a job Snakemake drops SLURM_CONF before it calls these.
-        for name in ("srun", "sbatch", "squeue", "scancel"):
+        for name in ("srun", "sbatch", "squeue", "scancel", "scontrol", "sinfo"):
             wrapper = self.folder / "bin" / name
             real = shutil.which(name, path=PATH)
             wrapper.write_text(f'#!/bin/sh\nexport SLURM_CONF={self.folder}/slurm.conf\nexec {real} "$@"\n')

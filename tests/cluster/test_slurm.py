@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import yaml
 
 from tests.cluster.one_node import ACCOUNT, CPUS, OneNode, wait_until
 from tests.support.repositories import add_remote, new_repository
-from tests.support.smoke_project import ROOT, Project, new_project
+from tests.support.smoke_project import ROOT, Project, new_project, processes_in
 
 pytestmark = pytest.mark.slurm
 
@@ -39,6 +40,12 @@ def with_link(project: Project) -> Project:
     return project
 
 
+def command(
+    *arguments: str, settings: tuple[str, ...] = SETTINGS, profiles: tuple[str, ...] = ("slurm",)
+) -> list[str]:
+    return [*SNAKEMAKE, *arguments, *(f"--profile={profile}" for profile in profiles), *QUICK, *settings]
+
+
 def start(
     node: OneNode,
     project: Project,
@@ -48,7 +55,7 @@ def start(
     **variables: str,
 ) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*SNAKEMAKE, *arguments, *(f"--profile={profile}" for profile in profiles), *QUICK, *settings],
+        command(*arguments, settings=settings, profiles=profiles),
         cwd=project.folder,
         env=node.environment | variables,
         text=True,
@@ -188,6 +195,19 @@ def test_an_error_that_will_not_change_is_not_tried_again(one_node: OneNode, pro
     output = end(start(one_node, project, CHECKPOINT), success=False)
     assert f"{DATASET} is damaged" in output
     assert [job["JobState"] for job in jobs(one_node, before).values()] == ["FAILED"]
+
+
+def test_a_run_in_a_job_that_is_cancelled_ends_with_its_own_jobs(one_node: OneNode, project: Project) -> None:
+    project.edit("config/protocols/smoke.yaml", "epochs: 2", "epochs: 4000")
+    script = project.folder / "job.sh"
+    script.write_text(f"#!/bin/sh\n{shlex.join(command(CHECKPOINT))}\n")
+    (line,) = one_node.query("sbatch", "--chdir", str(project.folder), "-o", "said", "--mem", "1000", str(script))
+    wait_until((project.folder / f"results/logs/{CHECKPOINT}.log").exists, 200)
+    one_node.query("scancel", line.split()[-1])
+    wait_until(lambda: not processes_in(project.folder) and not one_node.query("squeue", "-h"), 10)
+    said = (project.folder / "said").read_text()
+    assert "Stopped by SIGTERM: what is finished stays" in said
+    assert "Traceback" not in said
 
 
 def test_config_may_be_edited_while_jobs_wait(one_node: OneNode, project: Project) -> None:

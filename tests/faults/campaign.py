@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
-from tests.support.smoke_project import QUIET, UNSHARE, Project, new_project, scramble_times
+from tests.support.smoke_project import QUIET, UNSHARE, Project, new_project, processes_in, scramble_times
 from trigger_activation.plan import Artifact, Plan
 from trigger_activation.store.atomic import PARTIAL
 from trigger_activation.store.lock import LOCK
@@ -133,8 +133,7 @@ class Trial:
 
     def processes(self) -> list[psutil.Process]:
         """Everything that runs in the project's folder."""
-        found = psutil.process_iter(["cwd"])
-        return [process for process in found if process.info["cwd"] == str(self.project.folder)]
+        return processes_in(self.project.folder)
 
     def workers(self) -> list[psutil.Process]:
         """The warm workers."""

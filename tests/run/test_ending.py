@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.smoke_project import BIN, ROOT
+from tests.support.smoke_project import BIN, ROOT, processes_in
 
 SECONDS = 5.0
 SNAKEFILE = """
@@ -105,6 +105,5 @@ def test_a_signal_ends_a_run_at_once(
     assert f"Stopped by {number.name}: what is finished stays" in said
     assert "Traceback" not in said
     assert "memory" not in said, "a worker that the signal met is no victim of the system"
-    left = [process for process in psutil.process_iter(["cwd"]) if process.info["cwd"] == str(tmp_path)]
-    assert not psutil.wait_procs(left, timeout=SECONDS)[1]
+    assert not psutil.wait_procs(processes_in(tmp_path), timeout=SECONDS)[1]
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"Snakefile", "log", "quick", "started"}

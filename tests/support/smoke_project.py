@@ -11,6 +11,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from trigger_activation.plan import Plan
 from trigger_activation.report.pdf.latex import engine_is_there
 from trigger_activation.run.spec import write_spec
@@ -113,6 +115,11 @@ def new_project(folder: Path) -> Project:
     for part in ("config", "workflow"):
         shutil.copytree(ROOT / part, folder / part)
     return Project(folder)
+
+
+def processes_in(folder: Path) -> list[psutil.Process]:
+    """Everything that runs with this as its working folder."""
+    return [process for process in psutil.process_iter(["cwd"]) if process.info["cwd"] == str(folder)]
 
 
 def scramble_times(project: Project, seed: int) -> None:
