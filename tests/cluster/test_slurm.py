@@ -40,9 +40,7 @@ def with_link(project: Project) -> Project:
     return project
 
 
-def command(
-    *arguments: str, settings: tuple[str, ...] = SETTINGS, profiles: tuple[str, ...] = ("slurm",)
-) -> list[str]:
+def command(*arguments: str, settings: tuple[str, ...] = SETTINGS, profiles: tuple[str, ...] = ("slurm",)) -> list[str]:
     return [*SNAKEMAKE, *arguments, *(f"--profile={profile}" for profile in profiles), *QUICK, *settings]
 
 

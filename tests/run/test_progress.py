@@ -58,7 +58,7 @@ def test_durations(seconds: float, text: str) -> None:
 
 def test_a_line_counts_the_jobs_and_names_the_file(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     watched = Progress()
-    watched.begin([artifact("tae"), artifact("tae")])
+    watched.begin({"tae": 2})
     clock.now += 10
     watched.finished(artifact("tae", "first"), 10.0)
     assert capsys.readouterr().err == "[1/2] results/first.npz  10.0 s  (about 10 s left)\n"
@@ -66,7 +66,7 @@ def test_a_line_counts_the_jobs_and_names_the_file(clock: Clock, capsys: pytest.
 
 def test_the_last_line_estimates_nothing(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     watched = Progress()
-    watched.begin([artifact("tae")])
+    watched.begin({"tae": 1})
     clock.now += 3
     watched.finished(artifact("tae"), 3.0)
     assert capsys.readouterr().err == "[1/1] results/a.npz  3.0 s\n"
@@ -74,7 +74,7 @@ def test_the_last_line_estimates_nothing(clock: Clock, capsys: pytest.CaptureFix
 
 def test_counts_are_aligned(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     watched = Progress()
-    watched.begin([artifact("tae")] * 100)
+    watched.begin({"tae": 100})
     clock.now += 1
     watched.finished(artifact("tae"), 1.0)
     assert capsys.readouterr().err.startswith("[  1/100] ")
@@ -82,7 +82,7 @@ def test_counts_are_aligned(clock: Clock, capsys: pytest.CaptureFixture[str]) ->
 
 def test_two_jobs_at_a_time_halve_the_estimate(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     watched = Progress()
-    watched.begin([artifact("tae")] * 4)
+    watched.begin({"tae": 4})
     clock.now += 10  # two jobs of ten seconds, side by side
     watched.finished(artifact("tae"), 10.0)
     watched.finished(artifact("tae"), 10.0)
@@ -91,7 +91,7 @@ def test_two_jobs_at_a_time_halve_the_estimate(clock: Clock, capsys: pytest.Capt
 
 def test_kinds_that_were_not_timed_yet_are_weighted(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     watched = Progress()
-    watched.begin([artifact("tae"), artifact("checkpoint")])
+    watched.begin({"tae": 1, "checkpoint": 1})
     clock.now += 2
     watched.finished(artifact("tae"), 2.0)
     assert kinds.CHECKPOINT.weight
@@ -104,7 +104,7 @@ def test_the_first_jobs_which_warm_up_the_workers_give_no_estimate(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     watched = Progress()
-    watched.begin([artifact("dataset"), artifact("checkpoint")])
+    watched.begin({"dataset": 1, "checkpoint": 1})
     clock.now += 7
     watched.finished(artifact("dataset"), 7.0)
     assert capsys.readouterr().err == "[1/2] results/a.npz  7.0 s\n"
@@ -112,7 +112,7 @@ def test_the_first_jobs_which_warm_up_the_workers_give_no_estimate(
 
 def test_timed_kinds_replace_their_weights(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     watched = Progress()
-    watched.begin([artifact("tae"), artifact("checkpoint"), artifact("checkpoint")])
+    watched.begin({"tae": 1, "checkpoint": 2})
     for kind, seconds in (("tae", 2.0), ("checkpoint", 3.0)):
         clock.now += seconds
         watched.finished(artifact(kind), seconds)
@@ -121,14 +121,14 @@ def test_timed_kinds_replace_their_weights(clock: Clock, capsys: pytest.CaptureF
 
 def test_jobs_that_take_no_time_give_no_estimate(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: ARG001
     watched = Progress()
-    watched.begin([artifact("tae")] * 2)
+    watched.begin({"tae": 2})
     watched.finished(artifact("tae"), 0.0)
     assert capsys.readouterr().err == "[1/2] results/a.npz  0.0 s\n"
 
 
 def test_a_kind_without_a_weight_is_no_error(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     watched = Progress()
-    watched.begin([artifact("page"), artifact("page"), artifact("tae")])
+    watched.begin({"page": 2, "tae": 1})
     clock.now += 1
     watched.finished(artifact("tae"), 1.0)
     assert "left)" in capsys.readouterr().err
@@ -137,14 +137,14 @@ def test_a_kind_without_a_weight_is_no_error(clock: Clock, capsys: pytest.Captur
 def test_elapsed_starts_with_the_run(clock: Clock) -> None:
     watched = Progress()
     clock.now += 50
-    watched.begin([])
+    watched.begin({})
     clock.now += 5
     assert watched.elapsed == 5
 
 
 def test_lines_of_several_threads_are_whole(capsys: pytest.CaptureFixture[str]) -> None:
     watched = Progress()
-    watched.begin([artifact("tae")] * 50)
+    watched.begin({"tae": 50})
     threads = [threading.Thread(target=watched.finished, args=(artifact("tae"), 1.0)) for _ in range(50)]
     for thread in threads:
         thread.start()

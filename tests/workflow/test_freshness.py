@@ -104,7 +104,7 @@ def test_a_stale_run_mends_itself_and_then_plans_nothing(copy: Project) -> None:
     scramble_times(copy, 2)
     result = copy.run()
     assert result.returncode == 0, result.stdout
-    assert f"{sum(MIFGSM.values())} artifacts made" in result.stdout
+    assert f"{sum(MIFGSM.values())} jobs done" in result.stdout
     assert copy.planned() == {}
 
 

@@ -5,7 +5,7 @@ use rule dataset as cell with:
         test=needs("cell", "test"),
         recipe=changed("cell"),
     output:
-        "<file>",
+        update("<file>"),
         "results/predictions/{protocol}/{surrogates}/{attack}/{column}.npz",
     pathvars:
         file="results/cells/{protocol}/{surrogates}/{attack}/{column}.json",

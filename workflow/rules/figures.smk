@@ -3,15 +3,16 @@ use rule page as figure with:
         cells=needs("figure", "cells"),
         recipe=changed("figure"),
     output:
-        "<file>",
+        update("<file>"),
         report(
-            "paper_tables/{experiment}/{figure}.png",
+            update("paper_tables/{experiment}/{figure}.png"),
             caption="../report/rendered.rst",
             category="Figures",
             labels={"figure": "{figure}"},
         ),
-        "paper_tables/{experiment}/{figure}.md",
-        "paper_tables/{experiment}/{figure}.tex",
+        update("paper_tables/{experiment}/{figure}.md"),
+        update("paper_tables/{experiment}/{figure}.tex"),
+        update("<file>.prov.json"),
     pathvars:
         file="paper_tables/{experiment}/{figure}.pdf",
     params:

@@ -5,6 +5,10 @@ use rule dataset as page with:
         cells=needs("page", "cells"),
         run=needs("page", "run"),
         recipe=changed("page"),
+    output:
+        # Files in git: if a job fails, it leaves the ones before it.
+        update("<file>"),
+        update("<file>.prov.json"),
     pathvars:
         file="paper_tables/{experiment}/index.html",
 
@@ -13,8 +17,9 @@ use rule page as audit with:
     input:
         recipe=changed("audit"),
     output:
-        "<file>",
-        "paper_tables/{experiment}/audit.csv",
+        update("<file>"),
+        update("paper_tables/{experiment}/audit.csv"),
+        update("<file>.prov.json"),
     pathvars:
         file="paper_tables/{experiment}/audit.md",
 
@@ -24,9 +29,10 @@ use rule page as comparison with:
         cells=needs("comparison", "each table"),
         recipe=changed("comparison"),
     output:
-        "<file>",
-        "paper_tables/{experiment}/comparison.csv",
-        "paper_tables/{experiment}/claims.csv",
+        update("<file>"),
+        update("paper_tables/{experiment}/comparison.csv"),
+        update("paper_tables/{experiment}/claims.csv"),
+        update("<file>.prov.json"),
     pathvars:
         file="paper_tables/{experiment}/comparison.md",
 
@@ -36,8 +42,9 @@ use rule page as metrics with:
         cells=needs("metrics", "each table"),
         recipe=changed("metrics"),
     output:
-        "<file>",
-        "paper_tables/{experiment}/parameters.yaml",
+        update("<file>"),
+        update("paper_tables/{experiment}/parameters.yaml"),
+        update("<file>.prov.json"),
     pathvars:
         file="paper_tables/{experiment}/metrics.yaml",
 
@@ -46,6 +53,8 @@ use rule page as run_record with:
     input:
         artifacts=needs("run_record", "artifacts"),
         recipe=changed("run_record"),
+    output:
+        update("<file>"),
     pathvars:
         file="paper_tables/{experiment}/run.json",
 

@@ -2,11 +2,13 @@ use rule dataset as trigger with:
     input:
         checkpoints=needs("trigger", "checkpoints"),
         recipe=changed("trigger"),
+    output:
+        update("<file>"),
     pathvars:
         file="results/cells/{protocol}/measured/trigger/{paradigm}.json",
 
 
-use rule dataset as flip with:
+use rule trigger as flip with:
     input:
         victim=needs("flip", "victim"),
         test=needs("flip", "test"),
@@ -15,7 +17,7 @@ use rule dataset as flip with:
         file="results/cells/{protocol}/measured/flip/{paradigm}.json",
 
 
-use rule dataset as concept with:
+use rule trigger as concept with:
     input:
         victim=needs("concept", "victim"),
         undefended=needs("concept", "undefended"),
@@ -26,7 +28,7 @@ use rule dataset as concept with:
         file="results/cells/{protocol}/measured/concept/{paradigm}.json",
 
 
-use rule dataset as theory with:
+use rule trigger as theory with:
     input:
         victims=needs("theory", "victims"),
         adversarial=needs("theory", "adversarial"),
@@ -37,7 +39,7 @@ use rule dataset as theory with:
         file="results/cells/{protocol}/measured/theory/{paradigm}.json",
 
 
-use rule dataset as cost with:
+use rule trigger as cost with:
     input:
         victim=needs("cost", "victim"),
         test=needs("cost", "test"),
@@ -48,7 +50,7 @@ use rule dataset as cost with:
     threads: workflow.cores or 1  # Nothing may run beside what is timed.
 
 
-use rule dataset as whitebox with:
+use rule trigger as whitebox with:
     input:
         victims=needs("whitebox", "victims"),
         test=needs("whitebox", "test"),

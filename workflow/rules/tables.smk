@@ -3,14 +3,15 @@ use rule page as table with:
         cells=needs("table", "cells"),
         recipe=changed("table"),
     output:
-        "<file>",
+        update("<file>"),
         report(
-            "paper_tables/{experiment}/{table}.csv",
+            update("paper_tables/{experiment}/{table}.csv"),
             caption="../report/rendered.rst",
             category="Tables",
             labels={"table": "{table}"},
         ),
-        "paper_tables/{experiment}/{table}.md",
+        update("paper_tables/{experiment}/{table}.md"),
+        update("<file>.prov.json"),
     pathvars:
         file="paper_tables/{experiment}/{table}.tex",
     params:

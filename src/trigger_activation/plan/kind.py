@@ -86,6 +86,12 @@ class Kind:
         """Whether git tracks it; such files hold nothing that differs between machines."""
         return self.is_rendered or self.content is not None
 
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Patterns of the outputs of its rule. A record that lies beside what git tracks is one of them."""
+        record = (f"{self.pattern}.prov.json",) if self.is_rendered and self.content is None else ()
+        return (self.pattern, *self.companions, *self.by_products, *record)
+
     def has_role(self, role: str) -> bool:
         """Whether it has inputs of a role."""
         return role in self.roles or EACH_TABLE in self.roles
@@ -104,6 +110,14 @@ class Kind:
 
     def pattern_regex(self, constraints: Mapping[str, str]) -> re.Pattern[str]:
         """What paths of this kind look like, its wildcards constrained as its rule's are."""
-        parts = re.split(r"{(\w+)}", self.pattern)
-        texts = (f"(?:{constraints[part]})" if index % 2 else re.escape(part) for index, part in enumerate(parts))
-        return re.compile("".join(texts))
+        return _regex(self.pattern, constraints)
+
+    def output_regexes(self, constraints: Mapping[str, str]) -> list[re.Pattern[str]]:
+        """The same of all outputs of its rule."""
+        return [_regex(pattern, constraints) for pattern in self.outputs]
+
+
+def _regex(pattern: str, constraints: Mapping[str, str]) -> re.Pattern[str]:
+    parts = re.split(r"{(\w+)}", pattern)
+    texts = (f"(?:{constraints[part]})" if index % 2 else re.escape(part) for index, part in enumerate(parts))
+    return re.compile("".join(texts))

@@ -20,7 +20,7 @@ def constraints(config: Config) -> dict[str, str]:
     A checkpoint, a helper network and a network trained elsewhere lie side by side, told apart by names of config.
     """
     slugs = ("dataset", "protocol", "attack", "column", "experiment", "purifier", "objective")
-    return {
+    matched = {
         **dict.fromkeys(slugs, SLUG),
         "network": f"{_none_of(config.helpers, '__')}{SLUG}",
         "paradigm": f"{_none_of(config.victims, '/')}{SLUG}",
@@ -32,6 +32,9 @@ def constraints(config: Config) -> dict[str, str]:
         "table": _one_of(config.tables),
         "figure": _one_of(config.figures),
     }
+    made = (regex.pattern for kind in KINDS for regex in kind.output_regexes(matched))
+    # What is no file of any kind; not outside the project, where a run keeps files of its own.
+    return {**matched, "unknown": f"(?!/|(?:{'|'.join(made)})$).+"}
 
 
 def _one_of(names: Iterable[str]) -> str:

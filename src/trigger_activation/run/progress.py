@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import sys
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Mapping
+
+from snakemake_interface_logger_plugins.common import LogEvent
 
 from trigger_activation.plan.graph import Artifact
-from trigger_activation.plan.kinds import named
+from trigger_activation.plan.kinds import KINDS, named
 from trigger_activation.report.wording import duration
 
 USUAL_WEIGHT = 0.5
 """Of kinds that name none (see :attr:`Kind.weight`)."""
+
+
+KINDS_OF_RULES = {kind.rule_name: kind.name for kind in KINDS}
+CHATTER = re.compile(r"Select jobs to execute|Execute |Missing metadata for file |\d+ jobs have missing provenance")
+"""How Snakemake's lines begin about each job, of which the progress line says more, and about records that it does not
+keep here."""
+
+
+class PlannedJobs(logging.Filter):
+    """Listens to Snakemake's log for the jobs of a run, wherever they go; rules that make nothing do not count."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.by_kind: Counter[str] = Counter()
+        logging.getLogger("snakemake.logging").addFilter(self)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Take note of what a run begins with, and let through what is worth a line."""
+        told = vars(record)
+        if told.get("event") == LogEvent.RUN_INFO:
+            self.by_kind.clear()
+            for rule in KINDS_OF_RULES.keys() & told["stats"].keys():
+                self.by_kind[KINDS_OF_RULES[rule]] += told["stats"][rule]
+        return CHATTER.match(record.getMessage()) is None
 
 
 class Progress:
@@ -26,9 +54,9 @@ class Progress:
         self._total = self._done = 0
         self._start = time.monotonic()
 
-    def begin(self, planned: Iterable[Artifact]) -> None:
-        """Start counting down from what a run will make."""
-        self._left = Counter(artifact.kind.name for artifact in planned)
+    def begin(self, planned: Mapping[str, int]) -> None:
+        """Start counting down from the jobs of a run, by kind."""
+        self._left = Counter(planned)
         self._total = self._left.total()
         self._start = time.monotonic()
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,12 +13,13 @@ from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any
 
+from snakemake.io import ancient
 from snakemake_interface_common.exceptions import WorkflowError
-from snakemake_interface_executor_plugins.workflow import WorkflowExecutorInterface
 
 from trigger_activation.errors import UserError, suggest
 from trigger_activation.plan import Artifact, build_plan, kinds, wildcards
 from trigger_activation.plan.config import load_config
+from trigger_activation.plan.config.loader import validate
 from trigger_activation.plan.costs import CostModel
 from trigger_activation.plan.incomplete import without_missing
 from trigger_activation.plan.kind import EACH_TABLE, Kind
@@ -28,11 +29,12 @@ from trigger_activation.report.wording import duration
 from trigger_activation.run.cluster import Cluster, freeze_config, frozen_config
 from trigger_activation.run.devices import GpuUse, usable_gpus
 from trigger_activation.run.failures import fails_for_good
-from trigger_activation.run.progress import Progress
+from trigger_activation.run.progress import PlannedJobs, Progress
+from trigger_activation.run.request import DEFAULT, RULES, Asked, Request, RunSettings
 from trigger_activation.science.datasets import DATASETS
 from trigger_activation.store import dvc
 from trigger_activation.store.atomic import remove_partial
-from trigger_activation.store.freshness import Freshness, Status, Verdict
+from trigger_activation.store.freshness import Freshness, Status
 from trigger_activation.store.lock import RunLock
 
 RECORDS = ("results/specs/spec", "results/logs/log")
@@ -52,43 +54,100 @@ class Workflow:
     must write before its first job, it writes in :meth:`begin`.
     """
 
-    def __init__(self, settings: Mapping[str, Any], snakemake: WorkflowExecutorInterface | None = None) -> None:
-        self.cluster = Cluster(snakemake)
+    def __init__(self, settings: Mapping[str, Any], snakemake: Any = None) -> None:
         try:
             self.config = load_config(frozen_config(), settings.get("experiment"))
+            given = validate(RunSettings, {"experiment": self.config.experiment, **settings}, "--config")
+            if given.complete and given.allow_missing:
+                raise UserError("--config: complete=true and allow_missing=true contradict each other: drop one")
             self.plan = build_plan(self.config)
         except UserError as error:
-            raise WorkflowError(str(error)) from None
-        self.gpu = _gpu_use(settings)
-        self.complete = _switched_on(settings, "complete")
-        self.allow_missing = _switched_on(settings, "allow_missing")
-        if self.complete and self.allow_missing:
-            raise WorkflowError("complete=true and allow_missing=true contradict each other: drop one of them")
+            sys.exit(f"Error: {error}")
+        self.cluster = Cluster(snakemake)
+        self.gpu, self.complete, self.allow_missing = given.gpu, given.complete, given.allow_missing
         self.costs = CostModel(self.config, self.plan)
         self.freshness = Freshness(self.plan, self.complete)
-        self.progress = Progress()
+        self.progress, self._jobs = Progress(), PlannedJobs()
+        self._rendered: list[str] = []
         self._planned: dict[str, Artifact] = {}
         self._inputs: set[str] = set()
         self._marker: Marker | None = None
         self._lock = RunLock()
+        self._snakemake = snakemake
 
     @property
     def constraints(self) -> dict[str, str]:
         """Wildcard constraints, from the same expression that config names are checked with."""
         return wildcards.constraints(self.config)
 
-    def targets(self) -> list[str]:
+    @cached_property
+    def aliases(self) -> dict[str, str]:
+        """Tables and figures of the chosen experiment, but those that have the name of a rule -> their paths."""
+        return {name: path for name, path in self.plan.targets[self.config.experiment].items() if name not in RULES}
+
+    @property
+    def targets(self) -> Callable[[Any], list[str]]:
+        """The input function of the rule ``all``: files of all that is asked for."""
+
+        def function(_: Any) -> list[str]:
+            artifacts = [self.plan[path] for path in self._default]
+            by_products = [file for artifact in artifacts for file in artifact.by_products if self.complete]
+            return [*by_products, *(file for artifact in artifacts for file in artifact.files)]
+
+        return self._input_function(function)
+
+    @cached_property
+    def _default(self) -> list[str]:
         """What the chosen experiment asks for: tables, figures and reports; with ``complete`` every artifact, with
-        ``allow_missing`` tables alone."""
-        experiment = self.config.experiment
-        if self.complete:
-            artifacts = self.plan.of_experiment(experiment)
-        else:
-            asked = [self.plan[path] for path in self.plan.targets[experiment].values()]
-            artifacts = [artifact for artifact in asked if artifact.kind is kinds.TABLE or not self.allow_missing]
-        possible = [artifact for artifact in artifacts if artifact.kind is not kinds.PDF or engine_is_there()]
-        by_products = [file for artifact in possible for file in artifact.by_products if self.complete]
-        return [*by_products, *(file for artifact in possible for file in artifact.files)]
+        ``allow_missing`` tables alone. Without LaTeX there is no PDF among them."""
+        paths = self.plan.targets[self.config.experiment].values()
+        artifacts = [artifact.path for artifact in self.plan.upstream(paths)] if self.complete else paths
+        return [path for path in artifacts if self._is_possible(self.plan[path].kind)]
+
+    def _is_possible(self, kind: Kind) -> bool:
+        return (kind is kinds.TABLE or not self.allow_missing) and (kind is not kinds.PDF or engine_is_there())
+
+    @property
+    def _leaves_out_the_pdf(self) -> bool:
+        """Whether it was asked for, among all that the experiment has, but cannot be made here."""
+        reports = self.config.experiments[self.config.experiment].reports
+        everything = DEFAULT in self._asked_for.request.targets and not self.allow_missing
+        return everything and "pdf" in reports and not engine_is_there()
+
+    @cached_property
+    def _asked_for(self) -> Asked:
+        """What was typed, of which Snakemake knows only once it has read the rules.
+
+        Raises:
+            UserError: it cannot be done.
+        """
+        asked = Asked(Request.of(self._snakemake), self.plan, self._default, self.aliases, self.complete)
+        asked.check_until(self.freshness)
+        return asked
+
+    def _input_function(self, function: Callable[[Any], list[str]]) -> Callable[[Any], list[str]]:
+        """The same, but a mistake of the user's ends Snakemake with one sentence, without the traceback that it prints.
+
+        Its signature is there to be read, since Snakemake asks for it at each of thousands of calls.
+        """
+
+        def guarded(wildcards: Any) -> list[str]:
+            try:
+                return function(wildcards)
+            except UserError as error:
+                sys.exit(f"Error: {error}")
+
+        guarded.__signature__ = OF_WILDCARDS  # type: ignore[attr-defined]
+        return guarded
+
+    @property
+    def refusal(self) -> Callable[[Any], list[str]]:
+        """The input function of what no rule makes: it says so, and what is nearest to it."""
+
+        def function(wildcards: Any) -> list[str]:
+            raise self._asked_for.unknown(wildcards.unknown)
+
+        return self._input_function(function)
 
     def needs(self, kind: str, role: str) -> Callable[[Any], list[str]]:
         """The input function of one role of a rule's artifacts.
@@ -103,10 +162,15 @@ class Workflow:
             raise WorkflowError(f"the kind {kind} has no input of the role {role}: {suggest(role, rows[0].roles)}")
 
         def function(wildcards: Any) -> list[str]:
-            artifact = self._asked(_path(rows, wildcards))
-            return [] if artifact is None else self._inputs_of(artifact, role)
+            path = _path(rows, wildcards)
+            if (artifact := self._asked(path)) is not None:
+                self._inputs.update(found := self._inputs_of(artifact, role))
+                return found
+            drawn = self._inputs_of(self.plan[path], role) if self._asked_for.request.drawn else []
+            # Dates of what is valid mean nothing.
+            return [ancient(file) for file in drawn]  # type: ignore[no-untyped-call]
 
-        return _of_wildcards(function)
+        return self._input_function(function)
 
     def changed(self, kind: str) -> Callable[[Any], list[str]]:
         """The input function of a rule that makes Snakemake run the job of a stale artifact: a file newer than it."""
@@ -114,10 +178,9 @@ class Workflow:
 
         def function(wildcards: Any) -> list[str]:
             artifact = self._asked(_path(rows, wildcards))
-            stale = artifact is not None and self.freshness.verdict(artifact.path).status is Status.STALE
-            return [self._newer_file(artifact)] if artifact is not None and stale else []
+            return [self._newer_file(artifact)] if artifact is not None and Path(artifact.path).exists() else []
 
-        return _of_wildcards(function)
+        return self._input_function(function)
 
     @staticmethod
     def _rows(kind: str) -> list[Kind]:
@@ -167,7 +230,7 @@ class Workflow:
                 raise WorkflowError(
                     f"workflow/rules has no rule {row.rule_name}, which plan/kinds.py has a row for: write it"
                 ) from None
-            expected = [row.pattern, *row.companions, *row.by_products]
+            expected = list(row.outputs)
             if found != expected:
                 raise WorkflowError(
                     f"workflow/rules: the rule {row.rule_name} makes {found}, but plan/kinds.py says {expected}: "
@@ -178,10 +241,13 @@ class Workflow:
         """The artifact that a job would make, noted as planned; None if it is valid."""
         if path in self._planned:
             return self._planned[path]
+        if path not in self.plan.artifacts:
+            raise self._asked_for.unknown(path)
+        anew = path in self._asked_for.anew
         if self.allow_missing and self.plan[path].kind is kinds.TABLE:
             self._do_without_missing_cells(path)
         artifact = self.plan[path]
-        if self.freshness.verdict(path).valid:
+        if not anew and self.freshness.verdict(path).valid:
             return None
         if self.allow_missing and artifact.kind is not kinds.TABLE:
             raise UserError(f"allow_missing=true renders tables only: ask for {path} without it")
@@ -189,13 +255,11 @@ class Workflow:
         return artifact
 
     def _inputs_of(self, artifact: Artifact, role: str) -> list[str]:
-        optional = artifact.optional if self.complete else {}
+        anew = not self._asked_for.anew.isdisjoint(artifact.optional_paths)
+        optional = artifact.optional if self.complete or anew else {}
         if role == EACH_TABLE:
-            found = list(artifact.input_paths)
-        else:
-            found = [*artifact.inputs.get(role, ()), *optional.get(role, ())]
-        self._inputs.update(found)
-        return found
+            return list(artifact.input_paths)
+        return [*artifact.inputs.get(role, ()), *optional.get(role, ())]
 
     def _do_without_missing_cells(self, path: str) -> None:
         table = without_missing(self.plan, self.plan[path], lambda cell: self.freshness.verdict(cell).valid)
@@ -235,13 +299,12 @@ class Workflow:
         if self.cluster.is_used:
             freeze_config()
         self.cluster.end_tries_of(fails_for_good)
-        _silence_scheduler()
         if self._marker is not None:
             self._marker.reset()
         _forgive_future_times(path for path in self._inputs if path not in self._planned)
         for notice in filter(None, (*self.plan.notices, self._offer(), self._tries())):
             print(notice, flush=True)
-        self.progress.begin(self._planned.values())
+        self.progress.begin(self._jobs.by_kind)
 
     def _tries(self) -> str | None:
         """If jobs take longer than the cluster lets them: what that means for the longest."""
@@ -284,6 +347,7 @@ class Workflow:
         except UserError as error:
             raise WorkflowError(str(error)) from None
         self.progress.finished(artifact, time.monotonic() - start)
+        self._rendered += [path] if artifact.kind.is_rendered else []
 
     def end(self, success: bool) -> None:
         """After the last job: stop the workers, give back the lock, say where the results are."""
@@ -300,26 +364,15 @@ class Workflow:
 
     def summary(self) -> str:
         """What was made and where to look."""
-        made = len(self._planned)
-        lines = [f"\n{made} artifact{'s' * (made != 1)} made in {duration(self.progress.elapsed)}."]
-        rendered = [path for path in self._planned if self.plan[path].kind.is_rendered]
-        if rendered:
+        done = self._jobs.by_kind.total()
+        lines = [f"\n{done} job{'s' * (done != 1)} done in {duration(self.progress.elapsed)}."]
+        if self._rendered:
             lines.append("Rendered:")
-            lines += [f"  {path}" for path in sorted(rendered)]
-        if "pdf" in self.config.experiments[self.config.experiment].reports and not engine_is_there():
+            lines += [f"  {path}" for path in sorted(self._rendered)]
+        if self._leaves_out_the_pdf:
             lines.append(f"{kinds.PDF.path({'experiment': self.config.experiment})} was left out: {MISSING_ENGINE}.")
         lines.append(f"`trigact show {self.config.experiment}` prints the tables here.")
         return "\n".join(lines)
-
-    def verdict(self, path: str) -> Verdict:
-        """The verdict on one artifact."""
-        return self.freshness.verdict(path)
-
-
-def _of_wildcards(function: Callable[[Any], list[str]]) -> Callable[[Any], list[str]]:
-    """The same, with a signature to read: Snakemake asks for it at each of thousands of calls."""
-    function.__signature__ = OF_WILDCARDS  # type: ignore[attr-defined]
-    return function
 
 
 def _path(rows: Sequence[Kind], wildcards: Any) -> str:
@@ -327,17 +380,6 @@ def _path(rows: Sequence[Kind], wildcards: Any) -> str:
     names = dict(wildcards.items())
     (path,) = (row.path(names) for row in rows if row.wildcards == names.keys())
     return path
-
-
-def _switched_on(settings: Mapping[str, Any], name: str) -> bool:
-    return str(settings.get(name, False)).lower() == "true"
-
-
-def _gpu_use(settings: Mapping[str, Any]) -> GpuUse:
-    given = settings.get("gpu", GpuUse.OPTIONAL)
-    if given not in list(GpuUse):
-        raise WorkflowError(f"gpu={given} is not known: it is {', '.join(GpuUse)}")
-    return GpuUse(given)
 
 
 def obstacle(artifact: Artifact) -> str | None:
@@ -374,12 +416,6 @@ def _check_writable(paths: Iterable[str]) -> None:
     for folder in sorted(folders):
         if not os.access(folder, os.W_OK):
             raise UserError(f"{folder} cannot be written to: check its permissions, or whether its disk is read-only")
-
-
-def _silence_scheduler() -> None:
-    """Leave out the scheduler's two lines about each job: the progress line says more."""
-    chatter = ("Select jobs to execute", "Execute ")
-    logging.getLogger("snakemake.logging").addFilter(lambda record: not record.getMessage().startswith(chatter))
 
 
 def _forgive_future_times(paths: Iterable[str]) -> None:
