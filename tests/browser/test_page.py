@@ -162,7 +162,7 @@ class TestPanel:
         page.get_by_role("button", name="Copy").first.click()
         page.get_by_role("button", name="Copied").wait_for()
         copied = page.evaluate("navigator.clipboard.readText()")
-        assert copied == "snakemake results/cells/fashion16/clean/clean/none.json"
+        assert copied == "snakemake -f results/cells/fashion16/clean/clean/none.json"
 
 
 class TestColours:

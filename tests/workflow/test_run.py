@@ -236,4 +236,7 @@ def test_a_run_for_gpus_stops_where_there_is_none(fresh: Project) -> None:
 def test_a_target_that_no_plan_contains_is_explained(fresh: Project) -> None:
     result = fresh.run("results/cells/smoke/standard/pgd/fixed_4.json")
     assert result.returncode != 0
-    assert "is in no experiment's plan" in result.stdout
+    assert (
+        "is nothing that this workflow makes: did you mean results/cells/smoke/standard/pgd/fixed_64.json"
+        in result.stdout
+    )

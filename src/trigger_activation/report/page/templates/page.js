@@ -109,7 +109,7 @@ function tell(table, cell) {
   slot("legend").hidden = !panel.querySelector(".same");
   slot("path").replaceChildren(element("code", detail.path));
   slot("path").href = `../../${detail.path}`;
-  slot("command").textContent = `snakemake ${detail.path}`;
+  slot("command").textContent = `snakemake -f ${detail.path}`;
   slot("short").textContent = detail.recipe.slice(0, 12);
   slot("recipe").textContent = detail.recipe;
   const settings = [["Cell", detail.own], ...detail.behind.map((position) => data.settings[position])];
