@@ -9,7 +9,7 @@ CONTENT := $(shell (pwd; cat requirements.lock requirements-oracles.txt pyprojec
 STAMP := $(BIN)/.current-$(CONTENT)
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: demo tables test trust faults audit lint env rulegraph lock clean
+.PHONY: demo tables test trust faults audit verify lint env rulegraph lock clean
 
 demo: env  ## the whole paper in miniature, every artifact made anew on this machine
 	snakemake --cores $(CORES) --quiet rules reason host progress --config experiment=demo complete=true
@@ -32,6 +32,9 @@ faults: env  ## many faults at random moments of a run, in about ten minutes
 
 audit: env  ## known vulnerabilities of the locked packages
 	python scripts/audit_dependencies.py
+
+verify: env  ## whether what git holds is what its records and the plan say
+	trigact verify
 
 lint: env
 	ruff check

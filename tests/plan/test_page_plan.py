@@ -183,6 +183,13 @@ class TestRun:
     def test_no_host_and_no_date_is_published(self) -> None:
         assert "one" not in str(summarise([record("cell", 1, 1, host="one")]))
 
+    def test_inputs_without_a_time_make_no_other_run_of_it(self, made: Plan) -> None:
+        record_run(made)  # of other bytes of all its inputs
+        assert Freshness(made).verdict(RUN).valid
+        dataset = next(path for path in made[RUN].input_paths if path.startswith("results/datasets/"))
+        write_artifact(made, dataset, seconds=1.0)
+        assert Freshness(made).verdict(RUN).reason == f"it was made from other bytes of {dataset}"
+
     def test_a_missing_by_product_is_not_passed_over(self, made: Plan) -> None:
         spec = read_spec(write_spec(made, made[RUN]), made[RUN].recipe)
         with pytest.raises(UserError, match=r"predictions.* is missing, .* complete=true"):

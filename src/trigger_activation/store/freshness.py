@@ -9,6 +9,7 @@ from typing import Any
 
 from trigger_activation.errors import UserError
 from trigger_activation.plan.graph import Artifact, Plan
+from trigger_activation.plan.kinds import RUN
 from trigger_activation.store.records import Record, read_record
 
 
@@ -91,6 +92,8 @@ class Freshness:
             current = self._record(path)
             if not isinstance(current, Record) or current.recipe != self.plan[path].recipe:
                 continue
+            if artifact.kind is RUN and current.environment is None:
+                continue  # Of such an input there is no time or memory to add up.
             if record.inputs.get(path) != current.sha256:
                 return f"it was made from other bytes of {path}"
         for path in artifact.optional_paths:
