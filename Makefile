@@ -1,4 +1,4 @@
-# `make demo` and `make test` are all the set-up there is: both create the environment if it is not current.
+# `make smoke`, `make demo` and `make test` are all the set-up there is: both create the environment if it is not current.
 
 ENV ?= .venv
 PYTHON ?= python3.11
@@ -9,7 +9,11 @@ CONTENT := $(shell (pwd; cat requirements.lock requirements-oracles.txt pyprojec
 STAMP := $(BIN)/.current-$(CONTENT)
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: demo tables test trust faults audit verify lint env rulegraph lock clean
+.PHONY: smoke demo tables test trust faults audit verify lint env rulegraph lock clean
+
+smoke: env  ## every stage once, in less than a minute
+	snakemake --cores $(CORES) --quiet rules reason host progress --config experiment=smoke complete=true
+	@echo "Open paper_tables/smoke/index.html in a browser, or type: $(BIN)/trigact show smoke table1"
 
 demo: env  ## the whole paper in miniature, every artifact made anew on this machine
 	snakemake --cores $(CORES) --quiet rules reason host progress --config experiment=demo complete=true
@@ -17,6 +21,7 @@ demo: env  ## the whole paper in miniature, every artifact made anew on this mac
 
 tables: env  ## render the tables and figures of the committed cells
 	snakemake --cores $(CORES) --quiet rules reason host progress --config experiment=demo
+	@echo "Open paper_tables/demo/index.html in a browser, or type: $(BIN)/trigact show demo table1"
 
 TESTS ?= -m "not slurm"
 WORKERS ?= logical

@@ -26,7 +26,7 @@ def imports() -> Iterator[tuple[Path, str]]:
 def test_at_most_twelve_names_greet_whoever_opens_the_package() -> None:
     names = {path.name for path in PACKAGE.iterdir()} - {"__init__.py", "__pycache__", "py.typed"}
     assert names == {
-        *("science", "plan", "store", "report", "run", "cli.py"),
+        *("science", "plan", "store", "report", "run", "cli"),
         *("errors.py", "lazy.py", "parameters.py", "registry.py"),
     }
 

@@ -13,10 +13,15 @@ class UserError(Exception):
     """
 
 
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that an unknown one probably means."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """The remedy for an unknown name: the closest known one, or the list of them."""
     choices = list(known)
-    close = difflib.get_close_matches(name, choices, n=1)
-    if close:
-        return f"did you mean {close[0]!r}?"
+    close = nearest(name, choices)
+    if close is not None:
+        return f"did you mean {close!r}?"
     return "choose one of " + ", ".join(choices) if choices else "there is none yet, add one"

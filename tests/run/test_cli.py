@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from tests.support.projects import Project, one_sentence, write_artifact
+from tests.support.projects import ROOT, Project, one_sentence, shipped_plan, write_artifact
 from trigger_activation.cli import main
+from trigger_activation.cli.parser import parser
+from trigger_activation.store.environment import processor_name
 from trigger_activation.store.records import file_record, read_record, sidecar, write_record
+from trigger_activation.store.verification import origins
 
 Captured = pytest.CaptureFixture[str]
 TABLE = "paper_tables/small/table11.tex"
 DATASET = "results/datasets/digit-pairs/train.npz"
+RUN = "paper_tables/demo/run.json"
 MEASURED = "results/cells/mini/measured/trigger/learn_4.json"
 
 
@@ -79,7 +84,7 @@ class TestRefusals:
         def interrupted(_: Path) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("trigger_activation.cli.load_config", interrupted)
+        monkeypatch.setattr("trigger_activation.cli.commands.load_config", interrupted)
         assert main(["pull", "results/anything.npz"]) == 130
         assert capsys.readouterr().err == "trigact: interrupted: run it again to go on\n"
 
@@ -225,4 +230,78 @@ def test_a_table_that_was_not_rendered_says_how(capsys: Captured) -> None:
 def test_rendered_tables_are_shown(capsys: Captured) -> None:
     Path(TABLE).parent.mkdir(parents=True)
     Path(TABLE).with_suffix(".md").write_text("**Table XI.** Triggers ± 1\n", encoding="utf-8")
-    assert "**Table XI.** Triggers ± 1" in lines(capsys, "show", "small")
+    assert "Table XI. Triggers ± 1" in lines(capsys, "show", "small")
+    assert lines(capsys, "show", "small", "table11")[0] == "Table XI. Triggers ± 1"
+    assert "has no table or figure 'tabel11': did you mean 'table11'?" in refused(capsys, "show", "small", "tabel11")
+
+
+def test_every_argument_is_described_and_every_example_can_be_typed() -> None:
+    (commands,) = (action for action in parser()._actions if isinstance(action.choices, dict))
+    assert isinstance(commands.choices, dict)
+    for name, command in commands.choices.items():
+        assert all(action.help for action in command._actions), name
+        examples = re.findall(r"^  trigact (.*)$", command.format_help(), re.MULTILINE)
+        assert examples
+        assert {parser().parse_args(example.split()).command for example in examples} == {
+            command.get_default("command")
+        }
+
+
+def test_the_version_is_that_of_the_package(capsys: Captured) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"trigact {version('trigger-activation')}\n"
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("given", ["table11.tex", "../small/table11.tex", TABLE])
+def test_commands_work_in_any_subfolder(capsys: Captured, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    Path(TABLE).parent.mkdir(parents=True)
+    monkeypatch.chdir(Path(TABLE).parent)
+    here = Path.cwd()
+    assert lines(capsys, "explain", given)[0].startswith(f"{TABLE} is missing")
+    assert lines(capsys, "explain", str(here / "table11.tex"))[0].startswith(f"{TABLE} is missing")
+    assert Path.cwd() == here
+
+
+@pytest.mark.usefixtures("small")
+def test_a_misspelt_path_is_answered_with_the_nearest(capsys: Captured) -> None:
+    assert f"did you mean '{TABLE}'?" in refused(capsys, "explain", TABLE.replace("table11", "tabel11"))
+
+
+@pytest.mark.usefixtures("small")
+class TestCompare:
+    def test_one_cell_has_nothing_to_differ_from(self, capsys: Captured) -> None:
+        cell = str(ROOT / "results/cells/fashion16/standard/pgd/none.json")
+        assert "name two cells or more" in refused(capsys, "compare", cell)
+
+    def test_what_is_no_cell_is_refused(self, small: Project, capsys: Captured) -> None:
+        write_artifact(small.plan(), TABLE)
+        for path in (TABLE, str(ROOT / RUN), "config"):
+            assert f"{path} is no cell of an accuracy table" in refused(capsys, "compare", path, path)
+
+    def test_a_missing_cell_is_refused(self, capsys: Captured) -> None:
+        cell = "results/cells/mini/standard/pgd/none.json"
+        assert f"{cell} is missing: ask Snakemake for it" in refused(capsys, "compare", cell, cell)
+        assert f"did you mean '{cell}'?" in refused(capsys, "compare", cell.replace("none", "nome"), cell)
+
+
+def test_where_artifacts_were_made_is_told(small: Project, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_artifact(small.plan(), DATASET, seconds=1.0)
+    printed = lines(capsys, "verify")
+    assert printed[0] == "1 artifacts were made on Abacus."
+    assert f"This machine: {processor_name()}." in printed[1]
+    monkeypatch.chdir(ROOT)
+    devices = json.loads(Path(RUN).read_text())["content"]["devices"]
+    assert list(origins([shipped_plan()[RUN]])) == [f"{RUN} tells of a run on {', '.join(devices)}."]
+
+
+def test_the_status_of_what_is_finished_speaks_of_no_gpu(small: Project, capsys: Captured) -> None:
+    plan = small.plan()
+    for path in plan.targets["small"].values():
+        write_artifact(plan, path)
+    printed = lines(capsys, "status", "small")
+    assert printed[0] == "All that small asks for is here."
+    assert "GPU" not in " ".join(printed)
+    Path(TABLE).unlink()
+    assert "GPU hours left" in lines(capsys, "status", "small")[2]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from trigger_activation.errors import UserError
+from trigger_activation.errors import UserError, nearest
 from trigger_activation.plan.kind import Kind, Names
 
 Inputs = Mapping[str, tuple[str, ...]]
@@ -133,9 +133,12 @@ class Plan:
         try:
             return self.artifacts[path]
         except KeyError:
+            files = (file for each in self.artifacts.values() for file in (*each.files, *each.by_products))
+            close = nearest(path, files)
+            remedy = "" if close is None else f"did you mean {close!r}? "
             raise UserError(
-                f"{path} is in no experiment's plan: `trigact plan EXPERIMENT --full` lists what is, and a table "
-                "in config/tables can ask for more"
+                f"{path} is in no experiment's plan: {remedy}`trigact plan EXPERIMENT --full` lists what is, and a "
+                "table in config/tables can ask for more"
             ) from None
 
     def owner(self, file: str) -> Artifact:

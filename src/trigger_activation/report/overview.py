@@ -108,17 +108,28 @@ def _measured_hours(artifact: Artifact) -> float | None:
 
 
 def status_table(config: Config, plan: Plan, experiment: str) -> str:
-    """Per target: how many artifacts are here, stale and missing, and the GPU hours that are left."""
+    """Per target: how many artifacts are here, stale and missing, and the GPU hours that are left, if something is."""
     freshness = Freshness(plan)
-    hours = Hours(config, freshness, plan.of_experiment(experiment))
-    lines = [str(hours), "", f"{experiment:<24}{'here':>8}{'stale':>8}{'missing':>9}{'GPU hours left':>16}"]
-    for name, path in {**plan.targets[experiment], "all": ""}.items():
-        targets = [path] if path else list(plan.targets[experiment].values())
-        counts = Counter(freshness.verdict(artifact.path).status for artifact in plan.upstream(targets))
-        left = sum(hours.of(artifact) for artifact in _to_make(plan, freshness, targets))
-        lines.append(
-            f"{name:<24}{counts[Status.VALID]:>8}{counts[Status.STALE]:>8}{counts[Status.MISSING]:>9}{left:>16,.1f}"
-        )
+    targets = {name: [path] for name, path in plan.targets[experiment].items()}
+    targets["all"] = list(plan.targets[experiment].values())
+    if next(_to_make(plan, freshness, targets["all"]), None) is None:
+        hours, head = None, f"All that {experiment} asks for is here."
+    else:
+        hours = Hours(config, freshness, plan.of_experiment(experiment))
+        head = str(hours)
+    lines = [
+        head,
+        "",
+        f"{experiment:<24}{'here':>8}{'stale':>8}{'missing':>9}" + f"{'GPU hours left':>16}" * bool(hours),
+    ]
+    for name, paths in targets.items():
+        counts = Counter(freshness.verdict(artifact.path).status for artifact in plan.upstream(paths))
+        line = f"{name:<24}{counts[Status.VALID]:>8}{counts[Status.STALE]:>8}{counts[Status.MISSING]:>9}"
+        if hours is not None:
+            line += f"{sum(hours.of(artifact) for artifact in _to_make(plan, freshness, paths)):>16,.1f}"
+        lines.append(line)
+    if hours is None and counts.total() > counts[Status.VALID]:
+        lines += ["", "What is missing lies behind cells that are here; only complete=true makes it."]
     return "\n".join(lines)
 
 

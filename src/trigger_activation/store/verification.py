@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from trigger_activation.errors import UserError
 from trigger_activation.plan.graph import Artifact
+from trigger_activation.plan.kinds import RUN
+from trigger_activation.store.documents import read_document
 from trigger_activation.store.freshness import Freshness, Status
 from trigger_activation.store.records import damaged_files, read_record
+
+T = TypeVar("T")
 
 
 def audit(artifact: Artifact, freshness: Freshness) -> list[str]:
@@ -19,6 +25,27 @@ def audit(artifact: Artifact, freshness: Freshness) -> list[str]:
     if verdict.status is Status.STALE and not problems:
         problems.append(f"{artifact.path} is stale ({verdict.reason}): run again, which makes it anew")
     return problems
+
+
+def origins(artifacts: Iterable[Artifact]) -> Iterator[str]:
+    """On what processors and GPUs artifacts were made, as far as records tell, a sentence each."""
+    devices: Counter[str] = Counter()
+    for artifact in artifacts:
+        if artifact.kind is RUN:
+            run = _readable(read_document, artifact.path)
+            yield from [f"{artifact.path} tells of a run on {', '.join(run.content.devices)}."] if run else []
+        elif not artifact.kind.is_in_git:
+            record = _readable(read_record, artifact.path)
+            devices.update([record.environment.device] if record and record.environment else [])
+    yield from (f"{count} artifacts were made on {device}." for device, count in devices.items())
+
+
+def _readable(read: Callable[[str], T | None], path: str) -> T | None:
+    """What is read; None where that is damaged."""
+    try:
+        return read(path)
+    except UserError:
+        return None
 
 
 def _problems(path: str, artifact: Artifact) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""``trigact``: look at the plan, ask why something is stale, audit bytes, print tables."""
+"""What each command of ``trigact`` does, in the project's folder; it returns the exit status."""
 
 from __future__ import annotations
 
@@ -6,81 +6,30 @@ import argparse
 import itertools
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
-from trigger_activation.errors import UserError
+from rich.console import Console
+
+from trigger_activation.errors import UserError, suggest
 from trigger_activation.plan import Artifact, Plan, build_plan, kinds
 from trigger_activation.plan.config import load_config
 from trigger_activation.plan.config.schema import Config
 from trigger_activation.plan.contents import Cell
 from trigger_activation.plan.kinds import named
 from trigger_activation.report.overview import cost_table, orphans, status_table
+from trigger_activation.report.terminal import RenderedTable
 from trigger_activation.store import fingerprints
 from trigger_activation.store.committed import differences
 from trigger_activation.store.documents import read_document
+from trigger_activation.store.environment import processor_name
 from trigger_activation.store.freshness import Freshness
 from trigger_activation.store.lock import RunLock
-from trigger_activation.store.verification import audit
+from trigger_activation.store.records import is_json
+from trigger_activation.store.verification import audit, origins
 
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit status."""
-    options = _parser().parse_args(arguments)
-    command: Callable[[argparse.Namespace], int] = options.command
-    try:
-        return command(options)
-    except UserError as error:
-        print(f"trigact: {error}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 1
-    except KeyboardInterrupt:
-        print("trigact: interrupted: run it again to go on", file=sys.stderr)
-        return 130
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="trigact", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    plan = commands.add_parser("plan", help="what an experiment consists of")
-    plan.add_argument("experiment")
-    plan.add_argument("--cost", action="store_true", help="GPU hours, storage and the longest chain")
-    plan.add_argument("--full", action="store_true", help="list every artifact and its recipe")
-    plan.set_defaults(command=show_plan)
-    status = commands.add_parser("status", help="what of an experiment is here, and what finishing it will take")
-    status.add_argument("experiment")
-    status.set_defaults(command=show_status)
-    gc = commands.add_parser("gc", help="list files in results/ that no experiment asks for")
-    gc.add_argument("--delete", action="store_true", help="delete them")
-    gc.set_defaults(command=collect_garbage)
-    explain = commands.add_parser("explain", help="why a target is fresh, stale or missing")
-    explain.add_argument("path")
-    explain.set_defaults(command=explain_target)
-    verify = commands.add_parser("verify", help="compare every artifact with its record, and this with the plan")
-    verify.add_argument("experiment", nargs="?", help="default: all experiments")
-    verify.set_defaults(command=verify_bytes)
-    show = commands.add_parser("show", help="print an experiment's rendered tables")
-    show.add_argument("experiment")
-    show.set_defaults(command=show_tables)
-    compare = commands.add_parser("compare", help="differences between cells, each minus the one before it")
-    compare.add_argument("cells", nargs="+", metavar="CELL")
-    compare.set_defaults(command=compare_cells)
-    changes = commands.add_parser("changes", help="how an experiment's cells differ from the committed ones")
-    changes.add_argument("experiment")
-    changes.set_defaults(command=show_changes)
-    pull = commands.add_parser("pull", help="fetch the published artifacts that files are made from, or are")
-    pull.add_argument("paths", nargs="+", metavar="path")
-    pull.set_defaults(command=pull_targets)
-    publish = commands.add_parser("publish", help="hand the artifacts that are here to DVC's remote")
-    publish.add_argument("experiment", nargs="?", help="default: all experiments")
-    publish.set_defaults(command=publish_artifacts)
-    unused = commands.add_parser("unused", help="for developers: what config declares and no experiment uses")
-    unused.set_defaults(command=show_unused)
-    accept = commands.add_parser("accept", help="for developers: record the code as making the same results")
-    accept.set_defaults(command=accept_code)
-    return parser
+UNBROKEN = 10_000
+"""Width of what is no terminal."""
 
 
 def _plan() -> Plan:
@@ -94,7 +43,7 @@ def _config_and_plan() -> tuple[Config, Plan]:
 
 def _targets(plan: Plan, experiment: str) -> dict[str, str]:
     if experiment not in plan.targets:
-        raise UserError(f"there is no experiment {experiment!r}: choose one of {', '.join(sorted(plan.targets))}")
+        raise UserError(f"there is no experiment {experiment!r}: {suggest(experiment, sorted(plan.targets))}")
     return plan.targets[experiment]
 
 
@@ -161,7 +110,7 @@ def explain_target(options: argparse.Namespace) -> int:
     """Print the verdict on a target and on what it depends on."""
     plan = _plan()
     freshness = Freshness(plan)
-    path = plan.owner(str(Path(options.path))).path
+    path = plan.owner(*options.paths).path
     verdict = freshness.verdict(path)
     print(f"{path} is {verdict.status}: {verdict.reason}.")
     if verdict.valid:
@@ -183,21 +132,35 @@ def verify_bytes(options: argparse.Namespace) -> int:
     for problem in problems:
         print(problem)
     present = sum(Path(path).exists() for artifact in artifacts for path in (artifact.path, *artifact.by_products))
+    told = list(origins(artifacts))
+    for sentence in told:
+        print(sentence)
+    if told:
+        print(f"This machine: {processor_name()}. Equal bytes are expected on the same kind of processor only.")
     print(f"{present} artifacts verified, {len(problems)} problems.")
     return 1 if problems else 0
 
 
 def show_tables(options: argparse.Namespace) -> int:
-    """Print the Markdown of every rendered table and figure."""
+    """Print the rendered tables, and where figures are."""
     plan = _plan()
-    for name, path in _targets(plan, options.experiment).items():
-        if plan[path].kind not in {kinds.TABLE, kinds.FIGURE}:
-            continue
+    targets = _targets(plan, options.experiment)
+    shown = {name: path for name, path in targets.items() if plan[path].kind in {kinds.TABLE, kinds.FIGURE}}
+    if options.table is not None:
+        if options.table not in shown:
+            raise UserError(
+                f"{options.experiment} has no table or figure {options.table!r}: {suggest(options.table, shown)}"
+            )
+        shown = {options.table: shown[options.table]}
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else UNBROKEN)
+    for name, path in shown.items():
         markdown = Path(path).with_suffix(".md")
-        if markdown.exists():
-            print(markdown.read_text(encoding="utf-8"))
-        else:
+        if not markdown.exists():
             print(f"{name} has not been rendered: run `snakemake {path}`\n")
+            continue
+        console.print(RenderedTable(markdown.read_text(encoding="utf-8")))
+        picture = f"{Path(path).with_suffix('.png')}, " if plan[path].kind is kinds.FIGURE else ""
+        console.print(f"{picture}whole caption: {markdown}\n", style="dim")
     return 0
 
 
@@ -205,7 +168,9 @@ def compare_cells(options: argparse.Namespace) -> int:
     """Print how each cell differs from the one before it, with both sorts of uncertainty."""
     from trigger_activation.science.evaluation.contrast import difference
 
-    cells = [_accuracy_cell(path) for path in options.cells]
+    cells = [_accuracy_cell(path) for path in options.paths]
+    if len(cells) < 2:
+        raise UserError(f"{cells[0].path} alone has nothing to differ from: name two cells or more")
     if len({(Path(cell.path).parts[:3], cell.images) for cell in cells}) > 1:
         raise UserError("these cells are of different test images: compare cells of one protocol")
     for before, after in itertools.pairwise(cells):
@@ -216,11 +181,11 @@ def compare_cells(options: argparse.Namespace) -> int:
 
 
 def _accuracy_cell(path: str) -> Cell:
-    document = read_document(path)
-    if document is None:
-        raise UserError(f"{path} is missing: ask Snakemake for it")
-    if not isinstance(document.content, Cell):
-        raise UserError(f"{path} holds no accuracies: name cells of accuracy tables")
+    if not Path(path).exists():
+        raise UserError(f"{_plan().owner(path).path} is missing: ask Snakemake for it")
+    document = read_document(path) if is_json(path) else None
+    if document is None or not isinstance(document.content, Cell):
+        raise UserError(f"{path} is no cell of an accuracy table: name files of results/cells")
     return document.content
 
 
@@ -239,7 +204,7 @@ def pull_targets(options: argparse.Namespace) -> int:
     from trigger_activation.store.pull import pull
 
     plan, targets = _plan(), []
-    for path in (str(Path(path)).removesuffix(".prov.json") for path in options.paths):
+    for path in (path.removesuffix(".prov.json") for path in options.paths):
         artifact = plan.owner(path)
         targets.append(path if path in artifact.by_products else artifact.path)
     pull(plan, targets)
@@ -267,7 +232,3 @@ def accept_code(_: argparse.Namespace) -> int:
     fingerprints.accept()
     print(f"{fingerprints.COMMITTED} written: commit it with the change.")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
