@@ -31,7 +31,7 @@ test: env  ## all but those of SLURM, which take eight minutes more: WORKERS=0 T
 trust: env  ## what the tests try to break, and how often that ended well
 	python -m pytest -q tests/faults
 
-FAULTS ?= 44
+FAULTS ?= 45
 faults: env  ## many faults at random moments of a run, in about ten minutes
 	FAULTS=$(FAULTS) python -m pytest -v tests/faults/test_survival.py
 

@@ -100,14 +100,23 @@ class Trial:
             (self.project.folder / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(self.reference.project.folder / file, self.project.folder / file)
 
-    def start(self, environment: Mapping[str, str] | None = None, mount: str = "") -> subprocess.Popen[bytes]:
+    def commit(self) -> None:
+        """Bring the cells, as git would, without what they are made from."""
+        for artifact in self.reference.artifacts:
+            if artifact.path in CELLS:
+                self._copy(artifact)
+
+    def start(
+        self, *options: str, environment: Mapping[str, str] | None = None, mount: str = ""
+    ) -> subprocess.Popen[bytes]:
         """Start a run; its output is added to the log.
 
         Args:
+            options: further ones of Snakemake.
             environment: variables for it.
             mount: a command that mounts something first, in a namespace of its own.
         """
-        command = self.project.command(*CELLS, *QUIET, cores=self.random.choice([1, 2]))
+        command = self.project.command(*CELLS, *options, *QUIET, cores=self.random.choice([1, 2]))
         if mount:
             command = [*UNSHARE, "sh", "-c", f'{mount} && exec "$@"', "sh", *command]
         with self.log.open("ab") as log:
@@ -120,9 +129,9 @@ class Trial:
                 start_new_session=True,
             )
 
-    def started(self) -> subprocess.Popen[bytes]:
+    def started(self, *options: str) -> subprocess.Popen[bytes]:
         """A run at a random moment of its jobs."""
-        run = self.start()
+        run = self.start(*options)
         awaited = self.random.randrange(len(self.missing))
         _wait_until(lambda: run.poll() is not None or (bool(self.workers()) and self._made() >= awaited))
         time.sleep(self.random.uniform(0, 0.5))
@@ -259,7 +268,7 @@ def dying_at_a_write(victim: str) -> Fault:
     def fault(trial: Trial) -> list[str]:
         write = str(trial.random.randint(1, 8))
         path = os.pathsep.join([str(Path(__file__).parent / "sabotage"), os.environ.get("PYTHONPATH", "")])
-        run = trial.start({"PYTHONPATH": path, "SABOTAGE_WRITE": write, "SABOTAGE_VICTIM": victim})
+        run = trial.start(environment={"PYTHONPATH": path, "SABOTAGE_WRITE": write, "SABOTAGE_VICTIM": victim})
         return [*_hung(run), *trial.complaints()]
 
     return fault
@@ -316,6 +325,19 @@ def two_at_once(trial: Trial) -> list[str]:
     return [*found, *trial.complaints(refused)]
 
 
+def forced(trial: Trial) -> list[str]:
+    """Committed cells are asked for by -f where not all that they are made from is here, and the run is terminated."""
+    trial.commit()
+    run = trial.started("--force")
+    if run.poll() is None:
+        run.terminate()
+    found = _lingered(trial, run)
+    found += [f"lost or changed: {file}" for file in trial.reference.differences(trial.project, CELLS)]
+    for file in CELLS:  # What they are made from is asked for by nothing else.
+        (trial.project.folder / file).unlink(missing_ok=True)
+    return [*found, *trial.complaints()]
+
+
 FULL_DISK = ("the disk is full",)
 READ_ONLY = ("cannot be written",)
 FAULTS: Mapping[str, Fault] = {
@@ -330,6 +352,7 @@ FAULTS: Mapping[str, Fault] = {
     "main process interrupted": signalled(signal.SIGINT),
     "worker terminated": worker_signalled(signal.SIGTERM),
     "two runs at once": two_at_once,
+    "committed cells forced": forced,
     "clock set back": clock_set_back,
     "disk full": mounted(lambda chance: f"size={chance.choice([4, 8, 20, 60])}k", FULL_DISK),
     "folder read-only": mounted(lambda _: "ro", READ_ONLY),
