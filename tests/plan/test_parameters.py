@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, TypeAdapter, ValidationError
 
-from tests.support.projects import one_sentence
+from tests.support.projects import one_sentence, shipped_config
 from trigger_activation.errors import UserError, suggest
 from trigger_activation.parameters import Parameters, PixelFraction, grey_levels, parse_fraction, resolved
-from trigger_activation.plan.variants import REGISTRIES
+from trigger_activation.plan.variants import REGISTRIES, Variants
 from trigger_activation.registry import Registry
+from trigger_activation.science.attacks import ATTACKS
 
 PIXEL_FRACTION: TypeAdapter[Fraction] = TypeAdapter(PixelFraction)
 
@@ -245,3 +246,13 @@ def test_importing_every_algorithm_loads_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("protocol", shipped_config().protocols)
+def test_difgsm_has_five_geometries_to_draw_from(protocol: str) -> None:
+    """As declared, or, for images of 16 px, in the variant that is declared for them."""
+    config = shipped_config()
+    side = config.datasets[config.protocols[protocol].dataset].image_size
+    name = "difgsm_1.125" if side == 16 else "difgsm"
+    attack: Any = ATTACKS.instance(Variants(config).resolve("attacks", name, protocol).parameters)
+    assert attack.geometries(side) >= 5

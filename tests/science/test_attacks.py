@@ -27,9 +27,9 @@ from trigger_activation.science.networks import NetworkFamily
 
 CONFIG = Path(__file__).resolve().parents[2] / "config" / "attacks"
 CONFIGURED: dict[str, dict[str, Any]] = {
-    entry["class"]: entry.get("parameters", {})
+    name: entry.get("parameters", {})
     for file in sorted(CONFIG.glob("*.yaml"))
-    for entry in yaml.safe_load(file.read_text("utf-8")).values()
+    for name, entry in yaml.safe_load(file.read_text("utf-8")).items()
 }
 every_attack = pytest.mark.parametrize("name", ATTACKS.names())
 
@@ -530,6 +530,12 @@ class TestDIFGSM:
         gradient = rule(large)
         assert gradient.shape == large.shape
         assert (gradient.abs().amax(dim=(1, 2, 3)) > 0).all()
+
+    @pytest.mark.parametrize(("side", "rate"), [(16, 1.1), (16, 1.125), (28, 1.1), (32, 1.1), (20, 0.8)])
+    def test_it_knows_how_many_geometries_it_draws_from(self, side: int, rate: float) -> None:
+        attacker, generator = attack("difgsm", rate=rate, probability=1), seeded()
+        drawn = {attacker._draw(side, generator) for _ in range(400)}
+        assert len(drawn) == attacker.geometries(side)
 
     def test_at_32_px_the_sizes_are_32_to_34_on_a_canvas_of_35(self, monkeypatch: pytest.MonkeyPatch) -> None:
         seen = self.geometries(monkeypatch, steps=200, probability=1)

@@ -35,6 +35,11 @@ class DIFGSM(IterativeAttack):
             raise ValueError("a rate of 1 changes nothing: to leave images as they are, set probability to 0")
         return rate
 
+    def geometries(self, side: int) -> int:
+        """How many different copies an image of this side in pixels can become, beside the image itself."""
+        smallest, canvas = self._sizes(side)
+        return sum((canvas - size) ** 2 for size in range(smallest, canvas))
+
     def gradient_rule(self, network: nn.Module, images: Tensor, labels: Tensor, generator: Generator) -> GradientRule:
         """The cross-entropy gradient through a transform drawn anew for each iteration and batch."""
         del images
@@ -48,7 +53,12 @@ class DIFGSM(IterativeAttack):
         return rule
 
     def _draw(self, side: int, generator: Generator) -> Geometry | None:
-        smallest, canvas = sorted((side, max(1, int(side * self.rate))))
+        smallest, canvas = self._sizes(side)
         if smallest == canvas or float(torch.rand(1, generator=generator, device=generator.device)) >= self.probability:
             return None
         return draw_geometry(smallest, canvas, generator)
+
+    def _sizes(self, side: int) -> tuple[int, int]:
+        """Of the smallest resized image and of the canvas."""
+        other = max(1, int(side * self.rate))
+        return min(side, other), max(side, other)
