@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.support.crafting import attack, seeded
+from tests.support.crafting import attack, seeded, short
 from tests.support.trainings import recipe, streams, vgg_s
 from trigger_activation.errors import UserError
 from trigger_activation.run.stages.attacks import _batch_by_batch
@@ -151,7 +151,7 @@ def test_a_helper_killed_after_every_epoch_ends_alike(name: str, fashion16_train
 def test_an_attack_killed_after_every_batch_gives_the_same_images(
     name: str, trained_network: nn.Module, fashion16_test: tuple[Tensor, Tensor]
 ) -> None:
-    attacker, (images, labels) = attack(name, steps=2, **QUICK.get(name, {})), fashion16_test
+    attacker, (images, labels) = attack(name, **short(name, steps=2), **QUICK.get(name, {})), fashion16_test
 
     def crafted(snapshots: Snapshots) -> tuple[Tensor, int]:
         job: Any = SimpleNamespace(parameters=SimpleNamespace(images=5, batch_size=2), scratch=snapshots)

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tests.support.crafting import EPS, directions, equipped, same, seeded
+from tests.support.crafting import EPS, directions, equipped, same, seeded, short
 from tests.support.trainings import vgg_s
 from trigger_activation.errors import UserError
 from trigger_activation.science.attacks import ATTACKS, Attack, difgsm
@@ -46,9 +46,8 @@ class Toy(NetworkFamily):
 
 def attack(name: str, family: NetworkFamily | None = None, **changes: object) -> Attack:
     """An attack on a family with the parameters that config gives it, but few steps."""
-    cls = ATTACKS[name]
-    small = {key: value for key, value in {"eps": EPS, "steps": 4}.items() if key in cls.model_fields}
-    return equipped(cls(**{**CONFIGURED.get(name, {}), **small, **changes}).for_network(family or Toy()))
+    parameters = {**CONFIGURED.get(name, {}), "eps": EPS, **short(name), **changes}
+    return equipped(ATTACKS[name](**parameters).for_network(family or Toy()))
 
 
 def craft(attacker: Attack, network: nn.Module, images: Tensor, labels: Tensor, seed: int = 0) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.support.architectures import ENTRIES, FIRST_STAGE, MINIATURE, SECOND_STAGE, family
-from tests.support.crafting import EPS, attack, hooked_gradient, layer_output, seeded
+from tests.support.crafting import EPS, attack, hooked_gradient, layer_output, seeded, short
 from trigger_activation.science.attacks import ATTACKS
 from trigger_activation.science.networks import NETWORKS, NetworkFamily
 
@@ -68,7 +68,7 @@ def random_images(side: int) -> Tensor:
 @pytest.mark.parametrize("name", ATTACKS.names())
 def test_every_attack_runs_on_every_family(name: str, network: str, side: int) -> None:
     images, labels = random_images(side), torch.tensor([3])
-    attacker = attack(name, steps=1, **QUICK.get(name, {})).for_network(of_family(network))
+    attacker = attack(name, **short(name, steps=1), **QUICK.get(name, {})).for_network(of_family(network))
     adversarial = attacker.perturb(built(network, side), images, labels, seeded())
     changes = (adversarial - images).abs()
     assert adversarial.shape == images.shape

@@ -25,7 +25,13 @@ def seeded(seed: int = 0) -> Generator:
 
 def attack(name: str, **changes: object) -> Any:
     """An attack with its own defaults, but few steps."""
-    return equipped(ATTACKS[name](**{"eps": EPS, "steps": STEPS, **changes}))
+    return equipped(ATTACKS[name](**{"eps": EPS, **short(name), **changes}))
+
+
+def short(name: str, steps: int = STEPS) -> dict[str, int]:
+    """Little effort, in the terms of an attack."""
+    efforts = {"steps": steps, "queries": 20, "draws": 2}
+    return {key: value for key, value in efforts.items() if key in ATTACKS[name].model_fields}
 
 
 def equipped(attacker: Attack) -> Attack:

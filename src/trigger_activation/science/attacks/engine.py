@@ -141,8 +141,7 @@ class IterativeAttack(Attack):
                 gradient = rule(state)
                 finite &= gradient.isfinite().all()
                 state.adversarial = self.step(state, gradient).add_(state.adversarial).clamp_(lower, upper)
-        if not finite:
-            raise UserError("the network returned NaN while it was attacked: train it again, or check its weights")
+        check_finite(finite)
         return state.adversarial
 
     def accumulate(self, velocity: Tensor, gradient: Tensor) -> Tensor:
@@ -177,6 +176,12 @@ def check_images(images: Tensor) -> None:
         raise UserError(f"attacks take images in [0, 1], but these span [{low:g}, {high:g}]: rescale them")
 
 
+def check_finite(finite: Tensor) -> None:
+    """Raise a ``UserError`` unless all that came out of a network was finite."""
+    if not finite.all():
+        raise UserError("the network returned NaN while it was attacked: train it again, or check its weights")
+
+
 def check_labels(network: nn.Module, images: Tensor, labels: Tensor) -> None:
     """Raise a ``UserError`` unless the network has a class for every label."""
     with torch.no_grad():
@@ -186,6 +191,14 @@ def check_labels(network: nn.Module, images: Tensor, labels: Tensor) -> None:
             f"labels span [{int(labels.min())}, {int(labels.max())}], but the network has {classes} classes: "
             "check that network and data set belong together"
         )
+
+
+@contextmanager
+def seed_from(generator: Generator) -> Iterator[int]:
+    """A seed for a library that seeds torch's global generators with it; afterwards these are as before."""
+    seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
+    with torch.random.fork_rng(devices=[generator.device] if generator.device.type == "cuda" else []):
+        yield seed
 
 
 @contextmanager

@@ -6,15 +6,13 @@ without it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from pyautoattack.autoattack import AutoAttack
 from torch import Generator, Tensor, nn
 
 from trigger_activation.errors import UserError
 from trigger_activation.science.attacks import Attack
+from trigger_activation.science.attacks.engine import seed_from
 from trigger_activation.science.evaluation.accuracy import predict, predict_each
 from trigger_activation.science.freezing import frozen
 from trigger_activation.science.images import to_float
@@ -58,7 +56,7 @@ def robustness(
     pgd = _withstands(victim, attack, images, labels, batch_size, generator)
     fgsm = attack.model_copy(update={"steps": 1, "step_size": attack.eps, "random_start": False})
     single_step = _withstands(victim, fgsm, images, labels, batch_size, generator)
-    with frozen(victim), _seeded_by(generator) as seed:
+    with frozen(victim), seed_from(generator) as seed:
         ensemble = _autoattack(victim, float(attack.eps), iterations, queries, seed, images.device)
         autoattack = _withstands_autoattack(ensemble, images, labels, batch_size)
     withstood = {"pgd": pgd, "single_step": single_step, "autoattack": autoattack}
@@ -72,14 +70,6 @@ def _withstands(
     adversarial = [attack.perturb(victim, to_float(batch), truth, generator) for batch, truth in batches]
     with frozen(victim):
         return predict_each([victim], adversarial)[0] == labels
-
-
-@contextmanager
-def _seeded_by(generator: Generator) -> Iterator[int]:
-    """A seed for AutoAttack, which seeds torch's global generators with it; afterwards these are as before."""
-    seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
-    with torch.random.fork_rng(devices=[generator.device] if generator.device.type == "cuda" else []):
-        yield seed
 
 
 def _autoattack(
