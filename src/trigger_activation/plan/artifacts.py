@@ -254,6 +254,7 @@ class ProtocolArtifacts:
         return Facts(
             name=self.name,
             dataset=dataset.label,
+            note=dataset.note,
             classes=dataset.classes,
             networks={name: self.config.networks[name].label for name in self.protocol.networks},
             eps=str(self.protocol.attack.eps),

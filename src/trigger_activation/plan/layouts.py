@@ -30,6 +30,8 @@ class Facts(FrozenModel):
     name: str
     dataset: str
     """Its label."""
+    note: str = Field(default="", exclude_if=_absent)
+    """What captions say about its images."""
     classes: int
     networks: dict[str, str]
     """Name -> label."""

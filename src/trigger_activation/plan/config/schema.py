@@ -102,6 +102,8 @@ class DatasetVariant(Variant):
     image_size: PositiveInt
     training_images: PositiveInt | None = None
     """How many its training split has, for plans of what a run will cost."""
+    note: str = ""
+    """A sentence about the images, which captions repeat."""
     class_names: list[str] = []
     """For figures, in the order of the labels; without them figures show the labels."""
 

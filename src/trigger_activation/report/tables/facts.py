@@ -11,8 +11,9 @@ from trigger_activation.report.wording import listed
 
 
 def data_and_networks(protocol: Facts) -> str:
-    """The data set and the networks."""
-    return f"{protocol.dataset}; networks {listed(list(protocol.networks.values()))}."
+    """The data set and the networks, and what is to be known about the images."""
+    sentence = f"{protocol.dataset}; networks {listed(list(protocol.networks.values()))}."
+    return f"{sentence} {protocol.note}".rstrip()
 
 
 def trained_elsewhere(columns: Sequence[ShownColumn]) -> list[str]:

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field, PositiveInt
 
 from trigger_activation.errors import UserError
 from trigger_activation.lazy import numpy as np
-from trigger_activation.lazy import torchvision
 from trigger_activation.parameters import ExternalFile
 from trigger_activation.science.datasets import DATASETS, DatasetSource, ImageStream, LabelledImages, Split
 from trigger_activation.science.datasets._external import first_missing
-
-if TYPE_CHECKING:
-    import PIL.Image
-    from numpy.typing import NDArray
+from trigger_activation.science.datasets._files import middle_of, read_images
 
 SYNSET = r"n\d{8}"
 FOLDERS = {"train": "train", "test": "val"}
@@ -72,7 +67,12 @@ class ImageNetSubset(DatasetSource):
         files = [sorted(synset.glob("*.JPEG")) for synset in synsets]
         labels = np.repeat(np.arange(len(files)), [len(own) for own in files])
         side = self.stored_size(split) or self.side
-        images = read_images([file for own in files for file in own], self.shorter_side, side)
+        cut_out = middle_of(self.shorter_side, side)
+        images = read_images(
+            [file for own in files for file in own],
+            lambda _, image: cut_out(image.convert("RGB")),
+            "restore it from the ILSVRC-2012 archives",
+        )
         return LabelledImages(ImageStream((len(labels), side, side, 3), images), labels)
 
 
@@ -94,25 +94,3 @@ def first_synsets(folder: Path, count: int, last: str) -> list[Path]:
             "classes of ILSVRC-2012, or correct config"
         )
     return synsets[:count]
-
-
-def read_images(files: list[Path], shorter_side: int, side: int) -> Iterator[NDArray[np.uint8]]:
-    """One after another, the middle (side, side, 3) of each image when its shorter side has ``shorter_side`` pixels.
-
-    Raises:
-        UserError: naming a file that cannot be decoded.
-    """
-    transforms = torchvision.transforms
-    cut_out = transforms.Compose([transforms.Resize(shorter_side), transforms.CenterCrop(side)])  # type: ignore[no-untyped-call]
-    return (np.asarray(cut_out(_decode(file))) for file in files)
-
-
-def _decode(file: Path) -> PIL.Image.Image:
-    from PIL import Image
-
-    try:
-        with Image.open(file) as image:
-            return image.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{file} cannot be decoded ({reason}): restore it from the ILSVRC-2012 archives") from None
