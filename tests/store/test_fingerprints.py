@@ -12,7 +12,7 @@ from trigger_activation.plan.kinds import KINDS
 from trigger_activation.store import fingerprints
 
 READ_IMAGES = {
-    *("checkpoint", "helper", "tae", "purified", "cell"),
+    *("checkpoint", "ensemble", "helper", "tae", "purified", "cell"),
     *("trigger", "flip", "concept", "theory", "cost", "whitebox"),
 }
 """Kinds whose stages turn bytes into pixels or pixels into bytes."""
@@ -119,7 +119,7 @@ def test_conversion_of_images_counts_for_all_that_read_them(monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("file", "expected"),
     [
-        ("science/training/loop.py", {"stage/checkpoint"}),
+        ("science/training/loop.py", {"stage/checkpoint", "stage/ensemble"}),
         ("science/evaluation/white_box.py", {"stage/whitebox"}),
         ("science/attacks/pgd.py", {"attacks/pgd"}),
         ("store/lock.py", set()),

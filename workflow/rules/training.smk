@@ -6,6 +6,15 @@ use rule dataset as checkpoint with:
         file="results/checkpoints/<surrogate>.safetensors",
 
 
+use rule dataset as ensemble with:
+    input:
+        train=needs("ensemble", "train"),
+        surrogates=needs("ensemble", "surrogates"),
+        recipe=changed("ensemble"),
+    pathvars:
+        file="results/checkpoints/{protocol}/ensemble/{network}__{paradigm}/seed{seed}.safetensors",
+
+
 use rule dataset as imported with:
     input:
         recipe=changed("imported"),

@@ -15,6 +15,7 @@ from trigger_activation.plan.variants import Resolved, Variants
 from trigger_activation.science.datasets import Split
 from trigger_activation.science.helpers import HELPERS, TrainedHelper
 from trigger_activation.science.networks import NETWORKS
+from trigger_activation.science.training.paradigms import SurrogateParadigm
 
 
 class ProtocolArtifacts:
@@ -61,13 +62,22 @@ class ProtocolArtifacts:
             seed=seed,
             threads=self.protocol.threads,
         )
-        return self._add(
-            kinds.CHECKPOINT,
-            names,
-            parameters,
-            {"train": (self.dataset("train"),)},
-            {"network": architecture, "paradigm": training},
-        )
+        inputs: Inputs = {"train": (self.dataset("train"),), **self._static_surrogates(paradigm, training)}
+        kind = kinds.ENSEMBLE if "surrogates" in inputs else kinds.CHECKPOINT
+        return self._add(kind, names, parameters, inputs, {"network": architecture, "paradigm": training})
+
+    def _static_surrogates(self, paradigm: str, training: Resolved) -> Inputs:
+        """The undefended networks that a paradigm trains against, none of which the evaluation knows."""
+        if training.obstacle or not issubclass(self.variants.class_of("paradigms", paradigm), SurrogateParadigm):
+            return {}
+        seeds, known = training.parameters["surrogate_seeds"], self.protocol.seeds.of(STANDARD)
+        if taken := [seed for seed in seeds if seed in known]:
+            raise UserError(
+                f"{self.config.paradigms[paradigm].file}: {paradigm}.parameters.surrogate_seeds names the seed "
+                f"{taken[0]}, whose undefended networks the protocol {self.name} evaluates with: choose seeds from "
+                f"{len(known)} on"
+            )
+        return {"surrogates": self._checkpoints(self.protocol.networks, STANDARD, seeds)}
 
     def _imported(self, victim: str) -> str:
         declared, dataset = self.config.victims[victim], self.config.datasets[self.protocol.dataset]

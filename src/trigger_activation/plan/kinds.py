@@ -48,6 +48,14 @@ CHECKPOINT = Kind(
     weight=30,
     watches=("deployment", "evaluation.accuracy", "images", "seeds", "training.loop"),
 )
+ENSEMBLE = replace(
+    CHECKPOINT,
+    name="ensemble",
+    pattern="results/checkpoints/{protocol}/ensemble/{network}__{paradigm}/seed{seed}.safetensors",
+    roles=("train", "surrogates"),
+    plural="Networks trained with an ensemble",
+)
+"""A checkpoint of a paradigm that looks at other checkpoints: a kind of its own, so that no rule depends on itself."""
 IMPORTED = Kind(
     "imported",
     "results/checkpoints/{protocol}/{network}__{victim}/seed0.safetensors",
@@ -269,7 +277,7 @@ PDF = Kind(
 )
 
 KINDS = (
-    *(DATASET, CHECKPOINT, IMPORTED, HELPER, TAE, PURIFIED, PURIFIED_CLEAN),
+    *(DATASET, CHECKPOINT, ENSEMBLE, IMPORTED, HELPER, TAE, PURIFIED, PURIFIED_CLEAN),
     *(CELL, TRIGGER, FLIP, CONCEPT, THEORY, COST, WHITE_BOX),
     *(TABLE, FIGURE, COMPARISON, AUDIT, METRICS, RUN, PAGE, PDF),
 )

@@ -17,7 +17,7 @@ from trigger_activation.science.evaluation import accuracy
 from trigger_activation.science.helpers import HELPERS, ImportedHelper, TrainedHelper
 from trigger_activation.science.images import middle
 from trigger_activation.science.training.loop import EpochReport, Streams, train
-from trigger_activation.science.training.paradigms import PARADIGMS
+from trigger_activation.science.training.paradigms import PARADIGMS, SurrogateParadigm
 from trigger_activation.store.checkpoints import build_helper, build_network, save_checkpoint
 from trigger_activation.store.external import read_external, read_network
 
@@ -30,6 +30,8 @@ def make_checkpoint(job: Job[CheckpointParameters]) -> None:
     torch.manual_seed(seeds.derive_seed(job.spec.path, "initialisation"))
     network = build_network(description).to(job.device)
     settings, paradigm = given.training, PARADIGMS.instance(given.paradigm)
+    if isinstance(paradigm, SurrogateParadigm):
+        paradigm = paradigm.with_surrogates(job.networks("surrogates"))
     streams = Streams(*(job.generator(name) for name in Streams.__dataclass_fields__))
     losses: list[float] = []
     with tqdm(total=settings.epochs, desc="epochs", mininterval=1) as bar:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import Field, NonNegativeInt, PrivateAttr
 
 from trigger_activation.parameters import Parameters
 from trigger_activation.registry import Registry
@@ -54,6 +56,27 @@ class Paradigm(Parameters):
     def updated_trigger(self, network: nn.Module, trigger: Tensor, batches: Batches) -> Tensor:  # noqa: ARG002
         """The trigger after one more pass over the data."""
         return trigger
+
+
+class SurrogateParadigm(Paradigm):
+    """A paradigm that also looks at undefended networks, which are there before the training and do not change."""
+
+    surrogate_seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
+    """Of these networks, one of each of the protocol's architectures. None is a seed that the evaluation knows, or
+    victims would have been trained on what they are attacked with."""
+    _surrogates: Any = PrivateAttr(())
+
+    @property
+    def surrogates(self) -> Sequence[nn.Module]:
+        """The networks; none before they are given."""
+        networks: Sequence[nn.Module] = self._surrogates
+        return networks
+
+    def with_surrogates(self, surrogates: Sequence[nn.Module]) -> Self:
+        """The same with the networks that it looks at."""
+        equipped = self.model_copy()
+        equipped._surrogates = tuple(surrogates)
+        return equipped
 
 
 PARADIGMS: Registry[Paradigm] = Registry("paradigm", __name__)
