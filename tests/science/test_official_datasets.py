@@ -363,6 +363,7 @@ class TestStage:
         reasons = {artifact.path.split("/")[2]: obstacle(artifact) for artifact in planned}
         assert {name for name, reason in reasons.items() if reason} == {
             "cifar10",
+            "cifar10-jpeg",
             "cifar100",
             "imagenet100",
             "fashion28",

@@ -6,9 +6,10 @@ import platform
 import resource
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +54,18 @@ def code_state() -> dict[str, Any]:
         "commit": git("rev-parse", "HEAD"),
         "dirty": bool(changes),
         "changes": changes,
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": dict(_versions()),
         "python": platform.python_version(),
         "host": platform.node(),
         "machine": platform.machine(),
     }
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    """Of the packages that are installed: a machine that only computes may lack some."""
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            yield name, version(name)
 
 
 @cache
