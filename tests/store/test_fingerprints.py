@@ -45,6 +45,18 @@ def test_code_counts() -> None:
     assert one != two
 
 
+@pytest.mark.parametrize(
+    ("code", "spelled"),
+    [
+        ("""f'{x["key"]!r}: {y:>{width}}'""", """f"{x['key']!r}: {y:>{width}}\""""),
+        ("""f"a\\n{', '.join(f'{x}' for x in xs)}\"""", """f"a\\n{', '.join((f'{x}' for x in xs))}\""""),
+        ("""f"{{{'x'}}}" + g('"')""", """f"{{{'x'}}}" + g('"')"""),
+    ],
+)
+def test_strings_are_spelled_the_same_on_every_python(code: str, spelled: str) -> None:
+    assert fingerprints.spelled(ast.parse(code)) == spelled
+
+
 def reached(function: str, stages: str, job: str = "") -> list[str]:
     """Names of what a function reaches."""
     statements = ([(Path("x.py"), node) for node in ast.parse(code).body] for code in (stages, job))

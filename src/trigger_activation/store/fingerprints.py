@@ -12,6 +12,7 @@ that it calls, and whatever of science and reports these import in turn. Registe
 from __future__ import annotations
 
 import ast
+import copy
 import hashlib
 import importlib
 import inspect
@@ -34,6 +35,7 @@ CONTENTS = ("arrays", "checkpoints", "external", "pictures", "totals")
 """Modules of ``store`` that decide bytes of artifacts; the others say where these lie and who made them."""
 ASSETS = ("templates/*", "*.mplstyle")
 """Files that modules of a report's package read."""
+QUOTES = ("'", '"', '"""', "'''")
 T = TypeVar("T", bound=ast.AST)
 Statement = tuple[Path, ast.stmt]
 Reached = tuple[Path, ast.FunctionDef]
@@ -48,7 +50,7 @@ def fingerprints() -> dict[str, dict[str, Any]]:
             code = "\n".join(_code(file) for file in _sources(registry[name]))
             found[f"{kind}/{name}"] = _entry(registry[name].version, code)
     for row in KINDS:
-        stage = [ast.unparse(node) for _, node in _reached(row)]
+        stage = [spelled(node) for _, node in _reached(row)]
         found[f"stage/{row.name}"] = _entry(row.version, "\n".join([*stage, *map(_code, watched_files(row))]))
     return found
 
@@ -169,7 +171,7 @@ def _entry(version: int, code: str) -> dict[str, Any]:
 
 
 def _code(file: Path) -> str:
-    return ast.unparse(_tree(file)) if file.suffix == ".py" else file.read_text(encoding="utf-8")
+    return spelled(_tree(file)) if file.suffix == ".py" else file.read_text(encoding="utf-8")
 
 
 @cache
@@ -203,6 +205,33 @@ def normalised(tree: T) -> T:
             body = [s for s in node.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
             node.body = body or [ast.Pass()]
     return tree
+
+
+def spelled(tree: ast.AST) -> str:
+    """Code as text, the same on every Python: from 3.12 on ``ast.unparse`` nests equal quotes in f-strings."""
+    return ast.unparse(_Quoting().visit(copy.deepcopy(tree)))
+
+
+class _Quoting(ast.NodeTransformer):
+    """Spells f-strings as Python 3.11 does, in the first quotes that stand nowhere inside; as names, which stay so."""
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.Name:
+        """From the inside out."""
+        inside = "".join(self._part(value) for value in node.values)
+        quote = next(quote for quote in QUOTES if quote not in inside)
+        return ast.Name(f"f{quote}{inside}{quote}")
+
+    def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.FormattedValue:
+        """The format stays a part of the f-string around it."""
+        node.value = self.visit(node.value)
+        if isinstance(node.format_spec, ast.JoinedStr):
+            node.format_spec.values = [self.visit(value) for value in node.format_spec.values]
+        return node
+
+    def _part(self, value: ast.expr) -> str:
+        text = ast.unparse(ast.JoinedStr([self.visit(value)])).removeprefix("f")
+        width = 3 if text.startswith(QUOTES[2:]) else 1
+        return text[width:-width]
 
 
 def changed_without_version() -> list[str]:
