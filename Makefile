@@ -13,7 +13,7 @@ CONTENT := $(shell (pwd; cat requirements*.lock requirements-oracles.txt pyproje
 STAMP := $(TORCH)-$(CONTENT)
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: smoke demo tables test trust faults audit verify lint env dev rulegraph lock clean
+.PHONY: smoke demo tables test trust faults audit verify package lint env dev rulegraph lock clean
 
 smoke: env  ## every stage once, in less than a minute
 	snakemake --cores $(CORES) --quiet rules reason host progress --config experiment=smoke complete=true
@@ -44,6 +44,9 @@ audit: dev  ## known vulnerabilities of the locked packages
 
 verify: env  ## whether what git holds is what its records and the plan say
 	trigact verify
+
+package: dev  ## what could be released: builds the package, installs it on its own and uses it
+	python scripts/check_release.py
 
 lint: dev
 	ruff check
