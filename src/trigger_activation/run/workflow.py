@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
@@ -27,6 +26,7 @@ from trigger_activation.plan.recipes import DatasetParameters
 from trigger_activation.report.pdf.latex import MISSING_ENGINE, engine_is_there
 from trigger_activation.report.wording import duration
 from trigger_activation.run.cluster import Cluster, freeze_config, frozen_config
+from trigger_activation.run.dates import Marker, forgive_future_times
 from trigger_activation.run.devices import GpuUse, usable_gpus
 from trigger_activation.run.failures import fails_for_good
 from trigger_activation.run.progress import PlannedJobs, Progress
@@ -301,7 +301,7 @@ class Workflow:
         self.cluster.end_tries_of(fails_for_good)
         if self._marker is not None:
             self._marker.reset()
-        _forgive_future_times(path for path in self._inputs if path not in self._planned)
+        forgive_future_times(path for path in self._inputs if path not in self._planned)
         for notice in filter(None, (*self.plan.notices, self._offer(), self._tries())):
             print(notice, flush=True)
         self.progress.begin(self._jobs.by_kind)
@@ -391,35 +391,9 @@ def obstacle(artifact: Artifact) -> str | None:
     return artifact.obstacle
 
 
-class Marker:
-    """A file outside the project that is newer than every stale artifact of this process."""
-
-    def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="trigact-")
-        self.path = Path(self._folder.name) / "recipe-changed"
-        self.path.touch()
-
-    def outdate(self, files: Iterable[str]) -> None:
-        """Make the marker newer than these files, even if a clock dated them in the future."""
-        newest = max((path.stat().st_mtime for path in map(Path, files) if path.exists()), default=0.0)
-        if newest >= self.path.stat().st_mtime:
-            os.utime(self.path, (newest + 1, newest + 1))
-
-    def reset(self) -> None:
-        """Date the marker now: Snakemake discards the output of a job whose input lies in the future."""
-        os.utime(self.path)
-
-
 def _check_writable(paths: Iterable[str]) -> None:
     """Raise a ``UserError`` if a folder that will be written to is read-only."""
     folders = {next(parent for parent in Path(path).parents if parent.exists()) for path in paths}
     for folder in sorted(folders):
         if not os.access(folder, os.W_OK):
             raise UserError(f"{folder} cannot be written to: check its permissions, or whether its disk is read-only")
-
-
-def _forgive_future_times(paths: Iterable[str]) -> None:
-    now = time.time()
-    for path in paths:
-        if Path(path).exists() and Path(path).stat().st_mtime > now:
-            os.utime(path, (now, now))
