@@ -99,7 +99,7 @@ class Bench:
         found = Variants(self.config).resolve("attacks", attack, self.name, lambda own: own.for_network(family))
         module, _ = self._network(network, Trial("float32", "channels_last", compiled=False))
         images, labels = self._images()
-        batch = images[: self.protocol.training.batch_size].permute(0, 3, 1, 2).float() / 255
+        batch = images[: self.protocol.attack.batch_size].permute(0, 3, 1, 2).float() / 255
         noise = Generator(self.device).manual_seed(0)
         method = ATTACKS.instance(found.parameters)
         return self._timed(lambda: method.perturb(module, batch, labels[: len(batch)], noise)) / len(batch)
