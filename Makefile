@@ -29,7 +29,7 @@ tables: env  ## render the tables and figures of the committed cells
 
 TESTS ?= -m "not slurm"
 WORKERS ?= logical
-test: dev  ## all but those of SLURM, which take eight minutes more: WORKERS=0 TESTS="-m slurm"
+test: dev  ## all but those of SLURM, which take some minutes more: WORKERS=0 TESTS="-m slurm"
 	python -m pytest -q --numprocesses $(WORKERS) --dist worksteal $(TESTS)
 
 trust: dev  ## what the tests try to break, and how often that ended well
