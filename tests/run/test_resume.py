@@ -35,6 +35,7 @@ RECIPE = "a" * 64
 FILE = Path(f"results/scratch/{RECIPE}/state.pt")
 TRAININGS: dict[str, dict[str, dict[str, Any]]] = {
     "adversarial": {"": {"eps": "8/255", "steps": 2, "step_size": "4/255"}},
+    "ensemble_adversarial": {"": {"eps": "8/255", "surrogate_seeds": [100]}},
     "noise_augmentation": {"": {"noise_eps": "64/255"}},
     "rat": {"": {"eps": "8/255", "steps": 1, "step_size": "4/255"}},
     "standard": {"": {}},

@@ -21,6 +21,7 @@ from trigger_activation.science.training.settings import TrainingSettings
 
 GIVEN: dict[str, dict[str, Any]] = {
     "adversarial": {"eps": "8/255", "steps": 2, "step_size": "2/255"},
+    "ensemble_adversarial": {"eps": "8/255", "surrogate_seeds": [100]},
     "noise_augmentation": {"noise_eps": "64/255"},
     "rat": {"eps": "8/255", "steps": 2, "step_size": "2/255"},
     "standard": {},
