@@ -73,7 +73,7 @@ HABITS = (
     Habit(
         "`-R RULE`", "-R checkpoint", also(BELOW_CHECKPOINTS) | {"helper": 2, "purified_clean": 2}, BELOW_CHECKPOINTS
     ),
-    Habit("`-R RULE`", "-R tae", also(BELOW_TAES), BELOW_TAES),
+    Habit("`-R RULE`", "-R tae", also(BELOW_TAES) | {"purified_clean": 0}, BELOW_TAES),
     Habit("`-R RULE`", "-R cell", also(BELOW_CELLS), BELOW_CELLS),
     Habit("`-R` with a rule that no target rests on", "-R imported", "rests on the rule imported: leave it out"),
     Habit("`-F`", "-F", EVERYTHING, EVERYTHING),

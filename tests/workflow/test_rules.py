@@ -34,7 +34,7 @@ def test_a_rule_whose_pattern_is_not_its_kinds_is_refused(fresh_rules: Project) 
 
 
 def test_a_kind_without_a_rule_is_refused(fresh_rules: Project) -> None:
-    fresh_rules.edit("workflow/rules/studies.smk", "rule dataset as theory with", "rule dataset as theories with")
+    fresh_rules.edit("workflow/rules/studies.smk", "rule trigger as theory with", "rule trigger as theories with")
     assert "no rule theory, which plan/kinds.py has a row for" in complaint(fresh_rules)
 
 
