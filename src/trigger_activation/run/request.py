@@ -125,11 +125,12 @@ class Asked:
     ) -> None:
         self.request = request
         self.plan = plan
+        self.complete = complete
         self._stands_for = {DEFAULT: list(default), **{name: [path] for name, path in aliases.items()}}
         self._behind = self._all_behind()
         for name in sorted(request.until | request.omitted):
             self._named(name)
-        self.anew = self._made_anew(complete)
+        self.anew = self._made_anew()
         """Paths of what is made although it may be valid: what was asked for, and all that is made from it."""
 
     def _all_behind(self) -> set[str]:
@@ -154,12 +155,12 @@ class Asked:
             raise UserError(f"nothing that is asked for rests on the rule {name}: leave it out, or name other targets")
         return found
 
-    def _made_anew(self, complete: bool) -> set[str]:
+    def _made_anew(self) -> set[str]:
         artifacts = self.plan.artifacts.values()
         if self.request.everything:
             return set(self.plan.artifacts)
         found = {path for name in self.request.forced for path in self._named(name)}
-        left = set() if complete else {path for artifact in artifacts for path in artifact.optional_paths}
+        left = set() if self.complete else {path for artifact in artifacts for path in artifact.optional_paths}
         for artifact in artifacts:
             if artifact.path not in left and not found.isdisjoint((*artifact.input_paths, *artifact.optional_paths)):
                 found.add(artifact.path)
@@ -188,6 +189,7 @@ class Asked:
             if path not in planned and (path in self.anew or not freshness.verdict(path).valid):
                 planned.add(path)
                 waiting += self.plan[path].input_paths
+                waiting += self.plan[path].optional_paths if self.complete else ()
         return planned
 
     def unknown(self, target: str) -> UserError:
