@@ -236,7 +236,7 @@ BROKEN_FILES = {
         "protocols/cifar10.yaml", "eps: 8/255,", "eps: 8/255, eps: 8/255,", ("line 12", "'eps'", "keep one")
     ),
     "variant given twice in a file": Mistake(
-        "attacks/gradient.yaml", "gra:\n", "pgd:\n", ("line 35", "'pgd'", "keep one")
+        "attacks/gradient.yaml", "gra:\n", "pgd:\n", ("line 47", "'pgd'", "keep one")
     ),
     "variant given twice in a folder": Mistake(
         "attacks/input_transformation.yaml", "l2t:\n", "pgd:\n", ("pgd", "attacks/gradient.yaml", "rename one")
@@ -297,19 +297,19 @@ def test_a_variant_that_nothing_uses_is_told(project: Project) -> None:
 
 def test_a_variant_that_nothing_uses_may_be_offered(project: Project) -> None:
     assert project.plan().notices == []
-    project.replace("config.yaml", "attacks: [nifgsm, vmifgsm]", "attacks: [nifgsm]")
+    project.replace("config.yaml", "attacks: [nifgsm, vmifgsm,", "attacks: [nifgsm,")
     assert "declares vmifgsm" in project.plan().notices[0]
 
 
 @pytest.mark.parametrize(
     ("offered", "says"),
     [
-        ("attacks: [nifgsm, vmifgsn]", "did you mean 'vmifgsm'?"),
-        ("attack: [nifgsm, vmifgsm]", "did you mean 'attacks'?"),
+        ("attacks: [nifgsm, vmifgsn,", "did you mean 'vmifgsm'?"),
+        ("attack: [nifgsm, vmifgsm,", "did you mean 'attacks'?"),
     ],
 )
 def test_only_what_is_declared_is_offered(project: Project, offered: str, says: str) -> None:
-    project.replace("config.yaml", "attacks: [nifgsm, vmifgsm]", offered)
+    project.replace("config.yaml", "attacks: [nifgsm, vmifgsm,", offered)
     sentence = project.complaint()
     assert "config/config.yaml: offered" in sentence
     assert says in sentence
