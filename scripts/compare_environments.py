@@ -3,13 +3,14 @@
     python scripts/compare_environments.py ENVIRONMENT ENVIRONMENT ...
 
 An environment is a folder like .venv with the packages of requirements-workflow.lock; others are compared to the
-first. Measured times, and what follows from them, differ between any two runs and are counted apart.
+first. Measured times, and what follows from them, differ between any two runs.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,10 +22,9 @@ ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = ("experiment=smoke", "complete=true")
 MAKINGS = {"environment", "images_per_second", "seal"}
 """Keys of a record that tell where, when and how fast it was made, and the sum over them."""
-UNLIKE = ("results/logs/", "results/scratch/", "results/specs/", "results/.lock", "results/measured/cost/")
-"""What is no artifact, and the measured times."""
-TIMED = ("table5", "index.html", "paper.", "comparison.md", "audit.md", "report.")
-"""Beginnings of the names of documents that print measured times or the versions of packages."""
+NO_ARTIFACT = re.compile(r"results/(logs|scratch|specs|\.lock)")
+TIMED = re.compile(r"measured/cost/|/(table5|table6|index|paper|comparison|audit|report|metrics|run)\.")
+"""Cells of measured times, and what prints or counts them."""
 
 
 def made_by(environment: Path, folder: Path) -> dict[str, bytes]:
@@ -50,14 +50,13 @@ def _without_makings(mapping: dict[str, Any]) -> dict[str, Any]:
 
 
 def compared(name: str, made: dict[str, bytes], reference: dict[str, bytes]) -> list[str]:
-    """The files that should be the same and are not; prints how many of them and of the timed ones are."""
-    files = [file for file in sorted(made | reference) if not file.startswith(UNLIKE)]
-    timed = [file for file in files if Path(file).name.startswith(TIMED)]
-    other = [file for file in files if file not in timed and made.get(file) != reference.get(file)]
-    like = sum(made.get(file) == reference.get(file) for file in timed)
-    print(f"{name}: {len(files) - len(timed) - len(other)} of {len(files) - len(timed)} files the same", end="; ")
-    print(f"{like} of {len(timed)} with measured times in them")
-    return other
+    """The files that should be the same and are not; prints how many are."""
+    files = [file for file in sorted(made | reference) if not NO_ARTIFACT.match(file)]
+    different = [file for file in files if made.get(file) != reference.get(file)]
+    unexpected = [file for file in different if not TIMED.search(file)]
+    print(f"{name}: {len(files) - len(different)} of {len(files)} files the same; the others", end=" ")
+    print("tell measured times" if not unexpected else f"are {len(different)}, among them:")
+    return unexpected
 
 
 def main(environments: list[str]) -> int:
