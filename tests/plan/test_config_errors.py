@@ -68,6 +68,12 @@ MISSPELT_NAMES = {
     "role of a protocol": Mistake(
         "protocols/cifar10.yaml", "fixed: fixed_64", "fixed: fixed64", ("roles.fixed", "did you mean 'fixed_64'?")
     ),
+    "paradigm of an ensemble": Mistake(
+        "protocols/fashion16.yaml",
+        "roles:",
+        "ensembles: {two: {label: two, paradigms: [fixed, lernable]}}\nroles:",
+        ("ensembles.two.paradigms", "'lernable'", "choose one of"),
+    ),
     "paradigm with seeds": Mistake(
         "protocols/fashion16.yaml", "standard: 3", "standrad: 3", ("seeds.paradigms", "did you mean 'standard'?")
     ),

@@ -7,7 +7,7 @@ from typing import Any
 
 from trigger_activation.errors import UserError, suggest
 from trigger_activation.plan import kinds, recipes
-from trigger_activation.plan.config.schema import CLEAN, STANDARD, Config, Protocol, Variant
+from trigger_activation.plan.config.schema import CLEAN, STANDARD, Config, EnsembleSettings, Protocol, Variant
 from trigger_activation.plan.graph import Artifact, Inputs, Plan
 from trigger_activation.plan.kind import Kind, Names
 from trigger_activation.plan.layouts import Change, Facts, KindParameters
@@ -101,7 +101,7 @@ class ProtocolArtifacts:
         return self.protocol.networks, list(self.protocol.seeds.of(victim))
 
     def tae(self, network: str, paradigm: str, attack: str) -> str:
-        """The adversarial images of one attack on the first seed's surrogate."""
+        """The adversarial images of one attack on the first seed's surrogate, or on an ensemble of that name."""
         names = self._crafted(network, paradigm, attack)
         if (path := kinds.TAE.path(names)) in self.plan.artifacts:
             return path
@@ -120,12 +120,32 @@ class ProtocolArtifacts:
             names,
             parameters,
             {
-                "surrogate": (self.checkpoint(network, paradigm, 0),),
+                "surrogate": self._attacked(network, paradigm),
                 "test": (self.dataset("test"),),
                 **self._helper_input("attacks", attack),
             },
             {"attack": method},
         )
+
+    def _attacked(self, network: str, paradigm: str) -> tuple[str, ...]:
+        """The first seed's surrogate, or the members of the ensemble of that name."""
+        if (ensemble := self.protocol.ensembles.get(paradigm)) is None:
+            return (self.checkpoint(network, paradigm, 0),)
+        trained = [self.protocol.roles.get(name, name) for name in ensemble.paradigms]
+        return tuple(self.checkpoint(network, name, seed) for name in trained for seed in range(ensemble.seeds))
+
+    def ensemble(self, name: str) -> EnsembleSettings:
+        """The surrogates of that name that are attacked as one.
+
+        Raises:
+            UserError: the protocol has no such ensemble.
+        """
+        if name not in self.protocol.ensembles:
+            raise UserError(
+                f"config/protocols/{self.name}.yaml has no ensemble {name!r}, which a supplementary row has as "
+                f"surrogates: {suggest(name, ['standard', 'same', *self.protocol.ensembles])}"
+            )
+        return self.protocol.ensembles[name]
 
     def _crafted(self, network: str, paradigm: str, attack: str) -> dict[str, str]:
         """The names of a TAE set: it is crafted on the first seed's surrogate."""

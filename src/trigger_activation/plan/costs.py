@@ -69,7 +69,8 @@ class CostModel:
                 return given.training.epochs * count * passes * self._own_pass_ms(artifact)
             case recipes.TaeParameters() as given:
                 attack = ATTACKS.instance(given.attack)
-                own = attack.passes * self._own_pass_ms(artifact) * 2 / 3
+                members = len(artifact.inputs["surrogate"])
+                own = attack.passes * members * self._own_pass_ms(artifact) * 2 / 3
                 return given.images * (own + attack.helper_calls * self._call_ms(artifact))
             case recipes.PurifiedParameters() as given:
                 calls = PREPROCESSING.instance(given.purifier).helper_calls

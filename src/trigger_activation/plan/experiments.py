@@ -22,7 +22,6 @@ from trigger_activation.plan.config.schema import (
     Selection,
     SupplementaryRow,
     SupplementaryTable,
-    Surrogates,
     Table,
     TableFigure,
     TheoryFigure,
@@ -168,14 +167,15 @@ class ExperimentPlanner:
         return [ShownRow(attack=attack, label=self._attack_label(slot, attack)) for attack in attacks]
 
     @staticmethod
-    def _cell(slot: ProtocolStudies, surrogates: Surrogates, attack: str, column: ShownColumn) -> str:
-        trained_by = STANDARD if surrogates == "standard" else column.victim
+    def _cell(slot: ProtocolStudies, surrogates: str, attack: str, column: ShownColumn) -> str:
+        trained_by = {"standard": STANDARD, "same": column.victim}.get(surrogates, surrogates)
         paradigm = CLEAN if attack == CLEAN else trained_by
         return slot.cell(paradigm, attack, column.name, column.victim, column.preprocessing)
 
     def _supplementary_table(self, name: str, table: SupplementaryTable, columns: Sequence[Column]) -> str:
         slot = self._slot(table.slots[0], name)
         resolved = [self._column(slot, column) for column in columns]
+        rows = [self._supplementary_row(slot, row) for row in table.rows]
         cells = [self._supplementary_cell(slot, row, column) for row in table.rows for column in resolved]
         settings = slot.protocol.white_box if any(row.white_box for row in table.rows) else None
         attacks = [row.attack or WHITE_BOX for row in table.rows if row.attack != CLEAN]
@@ -184,7 +184,7 @@ class ExperimentPlanner:
             number=table.number,
             title=table.title,
             decimals=self._decimals(table),
-            rows=[self._supplementary_row(slot, row) for row in table.rows],
+            rows=rows,
             columns=resolved,
             protocol=slot.facts(),
             white_box=settings,
@@ -209,7 +209,10 @@ class ExperimentPlanner:
         label = self._attack_label(slot, row.attack)
         if row.attack == CLEAN:
             return ShownAttack(label=label, attack=CLEAN, surrogates=None, pairs=row.pairs)
-        label += f", {PAIRS_IN_LABELS[row.pairs]}{SURROGATES_IN_LABELS[row.surrogates]}"
+        surrogates = SURROGATES_IN_LABELS.get(row.surrogates)
+        if surrogates is None:
+            surrogates = f", ensemble of {slot.ensemble(row.surrogates).label}"
+        label += f", {PAIRS_IN_LABELS[row.pairs]}{surrogates}"
         return ShownAttack(label=label, attack=row.attack, surrogates=row.surrogates, pairs=row.pairs)
 
     def _trigger_table(self, name: str, table: TriggerTable, columns: Sequence[Column]) -> str:

@@ -93,7 +93,7 @@ TAE = Kind(
     place=0,
     runs_networks=True,
     weight=7,
-    watches=("attacks.engine", "deployment", "evaluation.loss", "images", "seeds"),
+    watches=("attacks.engine", "deployment", "ensembles", "evaluation.loss", "images", "seeds"),
 )
 PURIFIED = Kind(
     "purified",

@@ -312,9 +312,26 @@ def _check_protocol(config: Config, protocol: schema.Protocol, file: Path) -> No
     for role, variant in protocol.roles.items():
         known = [*config.paradigms, *config.preprocessing, *config.helpers]
         _require(variant, known, file, f"roles.{role}", "paradigm, preprocessing or helper network")
+    for name, ensemble in protocol.ensembles.items():
+        _check_ensemble(config, protocol, name, ensemble, file)
     for kind in type(protocol.overrides).model_fields:
         for variant in getattr(protocol.overrides, kind):
             _require(variant, getattr(config, kind), file, f"overrides.{kind}", kind.removesuffix("s"))
+
+
+def _check_ensemble(
+    config: Config, protocol: schema.Protocol, name: str, ensemble: schema.EnsembleSettings, file: Path
+) -> None:
+    if name in {*config.paradigms, *config.victims, *RESERVED["paradigms"], "standard", "same"}:
+        raise UserError(f"{file}: ensembles.{name} has the name of something else in the paths of cells: rename it")
+    for paradigm in ensemble.paradigms:
+        trained = protocol.roles.get(paradigm, paradigm)
+        _require(trained, config.paradigms, file, f"ensembles.{name}.paradigms", "paradigm")
+        if ensemble.seeds > (count := len(protocol.seeds.of(trained))):
+            raise UserError(
+                f"{file}: ensembles.{name} takes {ensemble.seeds} seeds of {paradigm}, of which this protocol trains "
+                f"{count}: ask for fewer, or raise seeds.paradigms.{trained}"
+            )
 
 
 def _check_table(config: Config, table: schema.Table, file: Path) -> None:

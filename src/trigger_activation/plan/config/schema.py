@@ -180,6 +180,23 @@ class Seeds(StrictModel):
         return range(self.paradigms.get(paradigm, self.default))
 
 
+class EnsembleSettings(StrictModel):
+    """Surrogates of one architecture that are attacked as one, by their mean logits."""
+
+    label: str
+    """For rows of tables, after "ensemble of"."""
+    paradigms: Distinct[str]
+    """How they are trained; roles too."""
+    seeds: SeedCount = 1
+    """The first so many of each."""
+
+    @model_validator(mode="after")
+    def _several(self) -> Self:
+        if len(self.paradigms) * self.seeds < 2:
+            raise ValueError("an ensemble needs two surrogates or more: add a paradigm or a seed")
+        return self
+
+
 class Overrides(StrictModel):
     """Parameters of variants that differ in one protocol."""
 
@@ -246,6 +263,8 @@ class Protocol(StrictModel):
     """Cells beyond these limits are marked in tables."""
     roles: dict[Name, str] = {}
     """Names that tables and attacks use for a paradigm, preprocessing or helper network of this protocol."""
+    ensembles: dict[Name, EnsembleSettings] = {}
+    """What supplementary tables may name as ``surrogates``."""
     overrides: Overrides = Overrides()
 
 
@@ -307,7 +326,8 @@ class SupplementaryRow(StrictModel):
     attack: str | None = None
     pairs: Pairs | Literal["same_architecture"] = "all"
     """``same_architecture``: of another seed than the surrogate."""
-    surrogates: Surrogates = "standard"
+    surrogates: Name = "standard"
+    """``standard``, ``same`` as in accuracy tables, or an ensemble of the protocol's."""
     white_box: Literal["pgd", "autoattack"] | None = None
 
     @model_validator(mode="after")

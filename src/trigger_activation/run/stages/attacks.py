@@ -16,18 +16,20 @@ from trigger_activation.science import seeds
 from trigger_activation.science.attacks import ATTACKS
 from trigger_activation.science.attacks.engine import counting_passes
 from trigger_activation.science.deployment import DeployedNetwork
+from trigger_activation.science.ensembles import Ensemble
 from trigger_activation.science.evaluation.loss import loss_and_accuracy
 from trigger_activation.science.images import largest_change, to_bytes, to_float
 from trigger_activation.science.preprocessing import PREPROCESSING
 
 
 def make_tae(job: Job[TaeParameters]) -> None:
-    """Craft one TAE set on one surrogate."""
+    """Craft one TAE set on one surrogate, or on several as one."""
     given = job.parameters
     images, labels = job.labelled("test", given.images)
-    (surrogate,) = job.networks("surrogate")
+    surrogates = job.networks("surrogate")
     if given.without_trigger:
-        surrogate = DeployedNetwork(surrogate.network, None)
+        surrogates = [DeployedNetwork(surrogate.network, None) for surrogate in surrogates]
+    surrogate = surrogates[0] if len(surrogates) == 1 else Ensemble(surrogates)
     attack = equipped(ATTACKS, given.attack, job)
     generator = job.generator("attack")
 
