@@ -10,6 +10,7 @@ use rule page as figure with:
             category="Figures",
             labels={"figure": "{figure}"},
         ),
+        update("paper_tables/{experiment}/{figure}.svg"),
         update("paper_tables/{experiment}/{figure}.md"),
         update("paper_tables/{experiment}/{figure}.tex"),
         update("<file>.prov.json"),

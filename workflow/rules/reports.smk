@@ -1,5 +1,6 @@
 use rule dataset as page with:
     input:
+        findings=needs("page", "findings"),
         tables=needs("page", "tables"),
         figures=needs("page", "figures"),
         cells=needs("page", "cells"),
@@ -22,6 +23,14 @@ use rule page as audit with:
         update("<file>.prov.json"),
     pathvars:
         file="paper_tables/{experiment}/audit.md",
+
+
+use rule page as findings with:
+    input:
+        cells=needs("findings", "each table"),
+        recipe=changed("findings"),
+    pathvars:
+        file="paper_tables/{experiment}/findings.json",
 
 
 use rule page as comparison with:

@@ -179,6 +179,55 @@ class CostStudy(Content):
     """Of the helper network that the defense consults; 0 without one."""
 
 
+class Verdict(FrozenModel):
+    """What one statement of the paper comes to."""
+
+    statement: str
+    section: str
+    table: str
+    """Its number."""
+    in_print: str
+    """What the published numbers say to it: ``supported``, ``contradicted``, ``open`` or ``not tested``."""
+    here: str
+    """What the numbers of this run say."""
+    other_architectures: str
+    """The same over pairs of different architectures alone."""
+    decided_by: str
+    """The comparison that decided here, in words; empty where none could."""
+    address: str
+    """On the page of the experiment, of the number that decided, or of the table."""
+
+
+class Kept(FrozenModel):
+    """What one defense keeps, in percent."""
+
+    defense: str
+    clean: float
+    attacked: float
+    """The mean over the attacks of the table."""
+    other_architectures: float
+    """The same between networks of different architectures alone."""
+    in_print: float | None
+    """The published mean over these attacks; none where the paper shows another parameter."""
+
+
+class Findings(Content):
+    """What an experiment found, as sentences and verdicts that pages, documents and terminals quote."""
+
+    dataset: str
+    table: str
+    """Number of the table that the first sentence is about."""
+    kept: list[Kept]
+    """No defense, adversarial training and the best trigger of that table."""
+    headline: list[str]
+    """The sentences that matter, each complete by itself."""
+    differences: list[str]
+    """What this run does otherwise than the paper; empty where magnitudes can be compared."""
+    verdicts: list[Verdict]
+    audit: list[str]
+    """What the published numbers say about themselves."""
+
+
 class KindTotal(FrozenModel):
     """Time and memory of all artifacts of one kind."""
 

@@ -91,10 +91,10 @@ class ExperimentPlanner:
         reports = ReportPlanner(self.config, self.name, self.plan, self.variants)
         tables = {name: targets[name] for name in self.experiment.tables}
         shown = dict(targets)
-        for kind in self.experiment.reports:
+        for kind in sorted(self.experiment.reports, key=lambda kind: kind == "page"):  # It quotes the findings.
             if kind == "page":
                 page = PagePlanner(self.config, self.name, self.plan, self.protocols)
-                targets[kind] = page.add(shown, reports.compared(tables))
+                targets[kind] = page.add(shown, reports.compared(tables), targets.get("findings"))
             elif kind == "pdf":
                 targets[kind] = reports.pdf(shown)
             else:

@@ -205,7 +205,7 @@ TABLE = Kind(
     "table",
     "paper_tables/{experiment}/{table}.tex",
     stage="run.stages.tables:make_table",
-    version=3,
+    version=4,
     parameters=AnyTableLayout,
     roles=("cells",),
     companions=("paper_tables/{experiment}/{table}.csv", "paper_tables/{experiment}/{table}.md"),
@@ -214,11 +214,12 @@ FIGURE = Kind(
     "figure",
     "paper_tables/{experiment}/{figure}.pdf",
     stage="run.stages.reports:make_figure",
-    version=1,
+    version=2,
     parameters=AnyFigureLayout,
     roles=("cells",),
     companions=(
         "paper_tables/{experiment}/{figure}.png",
+        "paper_tables/{experiment}/{figure}.svg",
         "paper_tables/{experiment}/{figure}.md",
         "paper_tables/{experiment}/{figure}.tex",
     ),
@@ -227,16 +228,25 @@ COMPARISON = Kind(
     "comparison",
     "paper_tables/{experiment}/comparison.md",
     stage="run.stages.reports:make_comparison",
-    version=1,
+    version=2,
     parameters=recipes.ComparisonParameters,
     roles=(EACH_TABLE,),
     companions=("paper_tables/{experiment}/comparison.csv", "paper_tables/{experiment}/claims.csv"),
+)
+FINDINGS = Kind(
+    "findings",
+    "paper_tables/{experiment}/findings.json",
+    stage="run.stages.reports:make_findings",
+    version=1,
+    parameters=recipes.FindingsParameters,
+    roles=(EACH_TABLE,),
+    content=contents.Findings,
 )
 AUDIT = Kind(
     "audit",
     "paper_tables/{experiment}/audit.md",
     stage="run.stages.reports:make_audit",
-    version=1,
+    version=2,
     parameters=recipes.AuditParameters,
     companions=("paper_tables/{experiment}/audit.csv",),
 )
@@ -263,9 +273,9 @@ PAGE = Kind(
     "page",
     "paper_tables/{experiment}/index.html",
     stage="run.stages.reports:make_page",
-    version=2,
+    version=3,
     parameters=recipes.PageParameters,
-    roles=("tables", "figures", "cells", "run"),
+    roles=("findings", "tables", "figures", "cells", "run"),
 )
 PDF = Kind(
     "pdf",
@@ -279,7 +289,7 @@ PDF = Kind(
 KINDS = (
     *(DATASET, CHECKPOINT, ENSEMBLE, IMPORTED, HELPER, TAE, PURIFIED, PURIFIED_CLEAN),
     *(CELL, TRIGGER, FLIP, CONCEPT, THEORY, COST, WHITE_BOX),
-    *(TABLE, FIGURE, COMPARISON, AUDIT, METRICS, RUN, PAGE, PDF),
+    *(TABLE, FIGURE, FINDINGS, COMPARISON, AUDIT, METRICS, RUN, PAGE, PDF),
 )
 
 _PARTS = [Path(pattern).parts for kind in KINDS if not kind.is_in_git for pattern in (kind.pattern,)]

@@ -251,6 +251,13 @@ class InPrint(FrozenModel):
 
     protocol: Facts
     columns: list[Counterpart | None]
+    own: list[Counterpart | None] = []
+    """What the paper would call the run's own columns: another parameter than that of their counterparts makes them unlike.
+    """
+
+    def alike(self) -> list[bool]:
+        """Whether each column has the parameter of its counterpart."""
+        return [theirs is not None and theirs == mine for theirs, mine in zip(self.columns, self.own, strict=True)]
 
 
 class ComparedTable(FrozenModel):

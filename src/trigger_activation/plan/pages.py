@@ -28,12 +28,13 @@ class PagePlanner:
         self.plan = plan
         self.protocols = protocols
 
-    def add(self, targets: Mapping[str, str], compared: Compared) -> str:
+    def add(self, targets: Mapping[str, str], compared: Compared, findings: str | None) -> str:
         """The page.
 
         Args:
             targets: name -> path of the experiment's tables and figures.
             compared: what it is compared with (see :meth:`ReportPlanner.compared`).
+            findings: path of what the experiment found, if it says so.
         """
         ordered = {name: self.plan[targets[name]] for name in sorted(targets, key=in_print)}
         tables = {name: artifact for name, artifact in ordered.items() if artifact.kind is kinds.TABLE}
@@ -60,6 +61,7 @@ class PagePlanner:
             left_out=self._left_out(),
         )
         inputs = {
+            "findings": (findings,) if findings else (),
             "tables": tuple(table.path for table in tables.values()),
             "figures": tuple(figure.path for figure in figures.values()),
             "cells": cells,

@@ -189,6 +189,14 @@ class ComparisonParameters(KindParameters):
     """File of published numbers -> sha256."""
 
 
+class FindingsParameters(KindParameters):
+    """Of what an experiment found."""
+
+    tables: list[ComparedTable]
+    published: dict[str, str]
+    """File of published numbers -> sha256."""
+
+
 class AuditParameters(KindParameters):
     """Of the audit of the published numbers."""
 

@@ -30,6 +30,8 @@ PUBLISHED = "published.csv"
 """All numbers that the paper prints, below ``config/published``."""
 WORDS = "table6.csv"
 """The words of Table VI, beside it."""
+ABOUT = "paper.yaml"
+"""Title, authors and edition of the paper, beside both."""
 
 
 class ReportPlanner:
@@ -46,7 +48,7 @@ class ReportPlanner:
         """Plan one report.
 
         Args:
-            kind: ``comparison``, ``audit`` or ``metrics``.
+            kind: ``findings``, ``comparison``, ``audit`` or ``metrics``.
             tables: name -> path of the experiment's tables.
         """
         if kind == "audit":
@@ -54,12 +56,19 @@ class ReportPlanner:
             return self._add(kinds.AUDIT, recipes.AuditParameters(published=published), {})
         if kind == "metrics":
             return self._metrics(tables)
-        compared = [
+        compared = self._compared(tables)
+        inputs = {table.name: tables[table.name] for table in compared}
+        if kind == "findings":
+            published = self._published(PUBLISHED, WORDS)
+            return self._add(kinds.FINDINGS, recipes.FindingsParameters(tables=compared, published=published), inputs)
+        published = self._published(PUBLISHED, WORDS, ABOUT)
+        return self._add(kinds.COMPARISON, recipes.ComparisonParameters(tables=compared, published=published), inputs)
+
+    def _compared(self, tables: Mapping[str, str]) -> list[ComparedTable]:
+        return [
             ComparedTable(name=name, layout=self.plan[tables[name]].parameters, paper=paper)
             for name, paper in self._papers(tables).items()
         ]
-        parameters = recipes.ComparisonParameters(tables=compared, published=self._published(PUBLISHED))
-        return self._add(kinds.COMPARISON, parameters, {table.name: tables[table.name] for table in compared})
 
     def _metrics(self, tables: Mapping[str, str]) -> str:
         """All numbers of all tables, and all parameters behind them, for `dvc metrics diff` and `dvc params diff`."""
@@ -70,10 +79,10 @@ class ReportPlanner:
         return self._add(kinds.METRICS, parameters, tables)
 
     def compared(self, tables: Mapping[str, str]) -> tuple[dict[str, list[InPrint]], dict[str, str]]:
-        """For the page of an experiment with a comparison: what is in print for each table, and the published file."""
+        """For the page of an experiment with a comparison: what is in print for each table, and the published files."""
         if "comparison" not in self.experiment.reports:
             return {}, {}
-        return self._papers(tables), self._published(PUBLISHED)
+        return self._papers(tables), self._published(PUBLISHED, ABOUT)
 
     def pdf(self, targets: Mapping[str, str]) -> str:
         """One document of all tables and figures.
@@ -102,9 +111,14 @@ class ReportPlanner:
         table, selection = self.config.tables[name], self.experiment.tables[name]
         columns = selection.columns or table.columns
         return [
-            InPrint(protocol=paper.facts(), columns=[self._counterpart(paper, column) for column in columns])
-            for slot in _slots_in_print(table, selection)
-            for paper in [self._paper(slot)]
+            InPrint(
+                protocol=paper.facts(),
+                columns=[self._counterpart(paper, paper, column) for column in columns],
+                own=[self._counterpart(here, paper, column) for column in columns],
+            )
+            for slot in selection.slots or table.slots
+            for here in [ProtocolArtifacts(self.config, self.experiment.slots[slot], self.plan, self.variants)]
+            for paper in [self._paper(slot if slot in table.slots else table.slots[0])]
         ]
 
     def _paper(self, slot: Slot) -> ProtocolArtifacts:
@@ -116,10 +130,10 @@ class ReportPlanner:
             )
         return ProtocolArtifacts(self.config, experiment.slots[slot], self.plan, self.variants)
 
-    def _counterpart(self, paper: ProtocolArtifacts, column: Column) -> Counterpart | None:
-        """What the paper prints for the column's role: the variant that has this role in the paper's protocol."""
+    def _counterpart(self, filled: ProtocolArtifacts, paper: ProtocolArtifacts, column: Column) -> Counterpart | None:
+        """What the paper calls the variant that has the column's role in a protocol, under the paper's own budget."""
         kind, name = ("preprocessing", column.preprocessing) if column.preprocessing else ("paradigms", column.victim)
-        variant = getattr(self.config, kind).get(paper.protocol.roles.get(name, name))
+        variant = getattr(self.config, kind).get(filled.protocol.roles.get(name, name))
         if variant is None:
             return None
         return counterpart(variant.class_, {"eps": paper.protocol.attack.eps, **variant.parameters})
@@ -139,8 +153,3 @@ class ReportPlanner:
             if file not in self.config.published:
                 raise UserError(f"config/published/{file} is missing: a report needs it, so restore it")
         return {file: self.config.published[file] for file in files}
-
-
-def _slots_in_print(table: TableBase, selection: Selection) -> list[Slot]:
-    """The slots that the paper's table shows where the experiment's shows its own."""
-    return [slot if slot in table.slots else table.slots[0] for slot in selection.slots or table.slots]

@@ -145,7 +145,9 @@ def load_config(root: Path, experiment: str | None = None) -> Config:
             for name, document in _documents(root / folder).items()
         }
     content["published"] = {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(root.glob("published/*.csv"))
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted((root / "published").glob("*"))
+        if path.suffix in (".csv", ".yaml")
     }
     config = validate(Config, content, str(root))
     check_names(config, root)
@@ -244,7 +246,7 @@ def check_names(config: Config, root: Path) -> None:
         _check_experiment(config, experiment, root / "experiments" / f"{name}.yaml")
 
 
-REPORT_NAMES = {"comparison", "claims", "audit", "metrics", "parameters"}
+REPORT_NAMES = {"findings", "comparison", "claims", "audit", "metrics", "parameters"}
 """Files in ``paper_tables`` that are neither tables nor figures."""
 
 RESERVED: Mapping[str, set[str]] = {

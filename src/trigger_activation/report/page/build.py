@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
-from PIL import Image
-
-from trigger_activation.plan.contents import RunTotals
+from trigger_activation.plan.contents import Findings, RunTotals, Verdict
 from trigger_activation.plan.layouts import (
     AccuracyLayout,
     AnyTableLayout,
@@ -22,18 +20,36 @@ from trigger_activation.plan.layouts import (
     TriggerLayout,
 )
 from trigger_activation.plan.recipes import PageParameters
+from trigger_activation.plan.order import in_print
+from trigger_activation.report.addresses import address, column_keys
 from trigger_activation.report.figures import DESCRIPTIONS
+from trigger_activation.report.figures.svg import embedded
+from trigger_activation.report.page.beside import Beside, beside
 from trigger_activation.report.page.details import Labels, Sheet, sheets
+from trigger_activation.report.page.leaders import Leader, leaders
 from trigger_activation.report.published.comparison import Comparison
+from trigger_activation.report.published.paper import Paper
+from trigger_activation.report.published.verdicts import Outcome
 from trigger_activation.report.tables import build as build_table
 from trigger_activation.report.tables.grid import Entry, Grid, Header, Row, unescape_markdown
 from trigger_activation.science.sanity import SanityLimits
 from trigger_activation.store.documents import Document
 
-Published = Mapping[tuple[str, str, str], float]
-"""Number of a table, label of a row and full label of a column, as the table prints them -> what the paper prints."""
-SCALE = 0.6
-"""CSS pixels over those of a figure's PNG, which has 200 to the inch."""
+OUTCOMES = (Outcome.FAILS, Outcome.HOLDS, Outcome.UNDECIDED, Outcome.NOT_RUN)
+"""In the order in which a reader asks for them."""
+LEAD = 40
+"""Words of a caption that stand open at most; the rest is one fold away."""
+
+
+def folded(sentences: Sequence[str]) -> tuple[str, str]:
+    """The first sentences of a caption, up to so many words, and the rest of them."""
+    words, count = 0, 0
+    for sentence in sentences:
+        words += len(sentence.split())
+        if words > LEAD:
+            break
+        count += 1
+    return " ".join(sentences[:count]), " ".join(sentences[count:])
 
 
 @dataclass(frozen=True)
@@ -45,38 +61,31 @@ class Figure:
     title: str
     caption: str
     """Plain text, without number and title."""
-    description: str
-    """For those who cannot see it."""
-    picture: bytes
-    """PNG."""
+    picture: str
+    """An SVG element."""
     cells: Sequence[str]
     """Paths of what it is drawn from."""
 
     @property
-    def source(self) -> str:
-        """The picture as a data URL."""
-        return f"data:image/png;base64,{base64.b64encode(self.picture).decode()}"
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height in CSS pixels: a little larger than in print."""
-        width, height = Image.open(io.BytesIO(self.picture)).size
-        return round(width * SCALE), round(height * SCALE)
+    def folded(self) -> tuple[str, str]:
+        """The caption's first sentences and the rest."""
+        return folded(re.split(r"(?<=[.:]) (?=[A-Z(])", self.caption.removeprefix(f"{self.title}. ")))
 
 
-def figure(shown: PageFigure, cells: Mapping[str, Document], markdown: str, picture: bytes) -> Figure:
+def figure(shown: PageFigure, cells: Mapping[str, Document], markdown: str, picture: str) -> Figure:
     """A figure as the page shows it.
 
     Args:
         shown: its entry in the parameters of the page.
         cells: by path; all that it is drawn from.
         markdown: its caption file.
-        picture: its PNG file.
+        picture: its SVG file.
     """
     layout = shown.layout
     description = DESCRIPTIONS[layout.kind](layout, [cells[path].content for path in shown.cells])
     caption = unescape_markdown(markdown.partition("\n")[0]).removeprefix(f"**Figure {layout.number}.** ")
-    return Figure(shown.name, layout.number, layout.title, caption, description, picture, shown.cells)
+    drawn = embedded(picture, shown.name, description)
+    return Figure(shown.name, layout.number, layout.title, caption, drawn, shown.cells)
 
 
 @dataclass(frozen=True)
@@ -85,7 +94,38 @@ class TableOnPage:
 
     name: str
     grid: Grid
-    published: Published = field(default_factory=dict)
+    beside: Beside = field(default_factory=dict)
+
+    @property
+    def number(self) -> str:
+        """Of the table."""
+        return self.grid.number
+
+    @property
+    def title(self) -> str:
+        """With the data set."""
+        return self.grid.title
+
+    @property
+    def folded(self) -> tuple[str, str]:
+        """The caption's first sentences and the rest."""
+        return folded(self.grid.notes)
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """Of the columns, in addresses."""
+        return column_keys(self.grid.headers)
+
+    def address(self, row: Row, position: int) -> str:
+        """Of one number."""
+        return address(self.name, row.label, self.keys[position])
+
+    @cached_property
+    def kept(self) -> set[int]:
+        """Positions of the last columns with the paper's own method, which stay in view where a table scrolls."""
+        ours = {at for at, header in enumerate(self.grid.headers) if header.full.startswith("Ours")}
+        last = set(range(len(self.grid.headers) - 2, len(self.grid.headers)))
+        return ours & last if 2 * len(ours) < len(self.grid.headers) else set()
 
     @property
     def body(self) -> list[Row]:
@@ -107,11 +147,8 @@ class TableOnPage:
         return any(row.entries[position].spread for row in self.grid.rows)
 
     def comparison(self, row: Row, header: Header, entry: Entry) -> str | None:
-        """The published value of an entry and how far off it is."""
-        value = self.published.get((self.grid.number, row.label, header.full))
-        if value is None or isinstance(entry.value, str):
-            return None
-        return f"{value:.2f}, difference {entry.value - value:+.2f}".replace("-", "−")
+        """What the paper prints in the place of an entry."""
+        return None if isinstance(entry.value, str) else self.beside.get((self.name, row.label, header.full))
 
 
 @dataclass(frozen=True)
@@ -133,7 +170,10 @@ class Page:
 
     experiment: str
     title: str
-    comparable: bool
+    paper: Paper | None
+    """Which is compared with, if one is."""
+    findings: Findings | None
+    leaders: Sequence[Leader]
     tables: Sequence[TableOnPage]
     figures: Sequence[Figure]
     protocols: Sequence[Facts]
@@ -148,6 +188,24 @@ class Page:
     """Those that tables show."""
     settings: Sequence[tuple[str, Sequence[tuple[str, str]]]]
     """Titles and parameters that cells refer to by position."""
+
+    @property
+    def shown(self) -> list[TableOnPage | Figure]:
+        """Tables and figures in the paper's order."""
+        return sorted([*self.tables, *self.figures], key=lambda shown: in_print(shown.name))
+
+    @property
+    def hero(self) -> Figure | None:
+        """The picture of what a trigger is, if the experiment draws it."""
+        return next((figure for figure in self.figures if figure.number == "1"), None)
+
+    @property
+    def verdicts(self) -> list[tuple[str, list[Verdict]]]:
+        """Outcomes in this run, and the statements that come to them."""
+        if self.findings is None:
+            return []
+        groups = [(o, [v for v in self.findings.verdicts if v.here == o]) for o in map(str, OUTCOMES)]
+        return [(outcome, verdicts) for outcome, verdicts in groups if verdicts]
 
     @property
     def positions(self) -> dict[str, int]:
@@ -166,6 +224,8 @@ def build(
     figures: Sequence[Figure] = (),
     run: tuple[RunTotals, bool] | None = None,
     comparison: Comparison | None = None,
+    paper: Paper | None = None,
+    findings: Findings | None = None,
 ) -> Page:
     """Collect what a page shows.
 
@@ -175,15 +235,23 @@ def build(
         figures: as rendered.
         run: the content of ``run.json``, and whether it is of the recipe planned.
         comparison: with the published numbers, if there is one.
+        paper: that published them.
+        findings: what the experiment found, if it says so.
     """
-    published = _published(comparison) if comparison else {}
-    tables = [TableOnPage(table.name, _grid(table, cells), published) for table in parameters.tables]
+    told = beside(comparison, parameters.papers) if comparison else {}
+    tables = [TableOnPage(table.name, _grid(table, cells), told) for table in parameters.tables]
     layouts = [table.layout for table in parameters.tables]
     protocols = _protocols(layouts)
     return Page(
         experiment=parameters.experiment,
         title=parameters.title,
-        comparable=comparison is None or not any(table.changes for table in comparison.tables),
+        paper=paper,
+        findings=findings,
+        leaders=leaders(
+            parameters.tables,
+            {path: document.content for path, document in cells.items()},
+            {table.name: table for table in comparison.tables} if comparison else {},
+        ),
         tables=tables,
         figures=figures,
         protocols=protocols,
@@ -194,16 +262,6 @@ def build(
         cells=_details(parameters, cells, tables, protocols),
         settings=[(title, flattened(values)) for title, values in parameters.settings],
     )
-
-
-def _published(comparison: Comparison) -> Published:
-    return {
-        (table.number, row.label, label): pair.published
-        for table in comparison.tables
-        for row in table.rows
-        for label, pair in zip(table.labels, row.pairs, strict=True)
-        if pair.published is not None
-    }
 
 
 def _grid(table: PageTable, cells: Mapping[str, Document]) -> Grid:

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from trigger_activation.plan import kinds
-from trigger_activation.report.page.build import Page
+from trigger_activation.report.page.build import Page, TableOnPage
 from trigger_activation.report.wording import duration, listed
 
 PLURALS: Mapping[str, str] = {kind.name: kind.plural or kind.name for kind in kinds.KINDS}
@@ -28,6 +28,7 @@ def render(page: Page) -> str:
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": False}
     environment.filters |= {"duration": duration, "listed": listed}
+    environment.tests["tabular"] = lambda shown: isinstance(shown, TableOnPage)
     template = environment.get_template("index.html.j2")
     return template.render(page=page, kinds=PLURALS, style=_asset("style.css"), script=_asset("page.js"))
 

@@ -15,6 +15,7 @@ from itertools import permutations
 from typing import Any
 
 from trigger_activation.report.published.numbers import CLEAN, MEAN, Number, PrintedColumn, Published
+from trigger_activation.report.wording import listed
 
 CENT = Decimal("0.01")
 """The last printed digit."""
@@ -28,6 +29,8 @@ class Check:
 
     name: str
     title: str
+    finding: str
+    """The answer in one sentence."""
     explanation: str
     records: Records
 
@@ -111,6 +114,8 @@ def _mean_rows(published: Published, tables: Sequence[str]) -> Check:
     return Check(
         "mean_rows",
         f"Mean rows of Tables {', '.join(tables)}",
+        f"Of {complete} printed means of Tables {listed(tables)}, {found['whole number']} imply a sum of their cells that is "
+        "off by a whole number, more than rounding explains: single printed cells are good to ±1.",
         "The gap is n times the printed mean minus the sum of the n printed cells. Rounding of cells and mean explains "
         f"a gap of up to n/100, that is {' or '.join(str(n * CENT) for n in sizes)}. Of {complete} complete columns, "
         f"{found['whole number']} have a gap that is within rounding of a whole number other than zero, "
@@ -128,6 +133,8 @@ def _adaptive_means(published: Published, tables: Sequence[str]) -> Check:
     return Check(
         "adaptive_means",
         f"Mean rows of Tables {', '.join(tables)}",
+        f"{found['rounding'] + found['truncation']} of {legible} legible means of Tables {listed(tables)} are the rounded "
+        "or truncated means of their cells.",
         f"The same for adaptive attackers: of {legible} legible means, {found['rounding']} are rounded and "
         f"{found['truncation']} truncated means of their cells, {found['whole number'] + found['neither']} are "
         "something else. Recomputed means replace the illegible ones below.",
@@ -147,6 +154,8 @@ def _missing_cells(published: Published, tables: Sequence[str]) -> Check:
     return Check(
         "missing_cells",
         "Illegible cells",
+        f"What the mean of a column says of a cell in Tables {listed(tables)} that cannot be read, up to whole numbers: "
+        f"{listed([str(record['implied']) for record in records]) or 'nothing'}.",
         "What an illegible cell was if the printed mean is the mean of the column. Gaps like those above would go into "
         "this one cell whole, so its units are uncertain.",
         records,
@@ -169,9 +178,12 @@ def _ranks_of_means(published: Published, tables: Sequence[str]) -> Check:
             }
             for place in (0, 1)
         ]
+    flips = sum(record["flips"] == "yes" for record in records)
     return Check(
         "ranks_of_means",
         "First and second place in the mean",
+        f"{flips} of {len(records)} first and second places in the mean go to another defense if the means are taken of "
+        "the printed cells.",
         "Who comes first and second by the printed means, and by the means of the printed cells. A column with an "
         "illegible cell keeps its printed mean.",
         records,
@@ -202,9 +214,12 @@ def _white_box_share(published: Published, standard: Sequence[str], adaptive: Se
                     "implied_white_box_accuracy": networks * every - (networks - 1) * rest,
                 }
             )
+    impossible = sum(record["implied_white_box_accuracy"] < 0 for record in records)
     return Check(
         "white_box_share",
         "The undefended column under two protocols",
+        f"The adaptive tables leave out pairs of one architecture, which the others show: {len(records) - impossible} of "
+        f"{len(records)} rows without defense agree with that, {impossible} would need a negative accuracy.",
         "Without defense, the adaptive tables and the others evaluate the same attack on the same networks, but the "
         "adaptive ones print more. If they leave out the n pairs of n² in which a network is attacked on itself, and "
         "such pairs have an accuracy near zero, the ratio is n/(n−1). Solving for those pairs gives the accuracy in "
@@ -223,6 +238,7 @@ def _disagreements(published: Published, tables: Sequence[str]) -> Check:
     return Check(
         "disagreements",
         "One quantity in two tables",
+        f"{len(differing)} of {len(shared)} quantities that are printed in two tables differ between them.",
         f"{len(shared)} quantities (data set, attack, defense, parameter, all pairs) are printed in more than one "
         f"table; {len(differing)} of them differ. Beside each value stand the other cells of that data set which hold "
         "the same value: a hint at where it came from.",
@@ -263,6 +279,7 @@ def _marks(published: Published) -> Check:
     return Check(
         "marks",
         "Underlines that are not second",
+        f"{wrong} underlined cells in {rows} rows are not the second best of their row.",
         f"In the {rows} rows of tables that underline the second best, {wrong} underlined cells are not second among "
         f"the legible cells, and {len(records) - wrong} rows have no underline at all. Where a row has an illegible "
         "cell, which may have been the best, the true ranks may be one lower.",
@@ -310,6 +327,7 @@ def _words(published: Published, tables: Sequence[str], rows: Sequence[dict[str,
     return Check(
         "words",
         "The words of Table VI and the numbers",
+        f"{len(records)} gradings of Table VI stand the other way round than the numbers.",
         "Table VI grades defenses as low, medium and high. These pairs are graded one way, and the numbers (points of "
         "clean accuracy lost; printed means) stand the other way round, whichever quality of JPEG is taken.",
         records,

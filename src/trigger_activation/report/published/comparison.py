@@ -11,10 +11,13 @@ from scipy import stats
 from trigger_activation.parameters import grey_levels
 from trigger_activation.plan.contents import Cell, Content
 from trigger_activation.plan.layouts import AccuracyLayout, ComparedTable, Facts, InPrint
+from trigger_activation.report.addresses import column_keys
 from trigger_activation.report.narrowing import narrowed
 from trigger_activation.report.published.numbers import CLEAN, MEAN, PrintedColumn, Published
 from trigger_activation.report.published.run import OFF_DIAGONAL, PRINTED, published_column, published_row, run_of
+from trigger_activation.report.published.claims import Term
 from trigger_activation.report.published.verdicts import Judgement, in_print, judge_claims
+from trigger_activation.report.published.wording import column_name
 from trigger_activation.report.tables.accuracy import statistics
 from trigger_activation.report.wording import listed
 
@@ -58,6 +61,8 @@ class ComparedRow:
 class TableInPrint:
     """One accuracy table."""
 
+    name: str
+    """Of its file, and of its place on the page."""
     number: str
     title: str
     decimals: int
@@ -65,11 +70,26 @@ class TableInPrint:
     changes: Sequence[str]
     """What the run does otherwise than the paper; empty where magnitudes can be compared."""
     labels: Sequence[str]
+    keys: Sequence[str]
+    """Of the columns, in addresses."""
     columns: Sequence[PrintedColumn | None]
     """The published counterpart of each column."""
+    alike: Sequence[bool]
+    """Whether each column has the parameter of its counterpart, so that their values may stand side by side."""
     rows: Sequence[ComparedRow]
     not_run_columns: Sequence[PrintedColumn]
     not_run_rows: Sequence[str]
+
+    def in_print(self, row: str, column: str) -> float | None:
+        """The published value in the place of a cell, unless the column's parameter is another one there.
+
+        Args:
+            row: its label here.
+            column: the heading here.
+        """
+        position = self.labels.index(column)
+        (pair,) = (known.pairs[position] for known in self.rows if known.label == row)
+        return pair.published if self.alike[position] else None
 
     @property
     def tau(self) -> float | None:
@@ -93,6 +113,16 @@ class Comparison:
     not_compared: Sequence[str]
     """Published tables that have no counterpart here."""
 
+    def table(self, term: Term) -> TableInPrint | None:
+        """The run's table that shows the counterpart of a term's column, if it is an accuracy table of the run."""
+        found = (table for table in self.tables if table.number == term.table and term.column in table.columns)
+        return next(found, None)
+
+    def name(self, term: Term) -> str:
+        """What the run calls the column of a term."""
+        table = self.table(term)
+        return table.labels[table.columns.index(term.column)] if table else column_name(term.column)
+
 
 def compare(
     published: Published, tables: Sequence[ComparedTable], cells: Mapping[str, Sequence[Content]]
@@ -108,7 +138,7 @@ def compare(
     known = [table for table in tables if table.layout.number in order]
     known.sort(key=lambda table: order[table.layout.number])
     shown = [
-        _table(published, table.layout, table.paper, narrowed(cells[table.name], Cell))
+        _table(published, table.name, table.layout, table.paper, narrowed(cells[table.name], Cell))
         for table in known
         if isinstance(table.layout, AccuracyLayout)
     ]
@@ -136,7 +166,7 @@ def rank_correlation(pairs: Iterable[Pair]) -> float | None:
 
 
 def _table(
-    published: Published, layout: AccuracyLayout, papers: Sequence[InPrint], cells: Sequence[Cell]
+    published: Published, name: str, layout: AccuracyLayout, papers: Sequence[InPrint], cells: Sequence[Cell]
 ) -> TableInPrint:
     (paper,) = papers
     number, width = layout.number, len(layout.columns)
@@ -152,13 +182,16 @@ def _table(
     if layout.mean_row:
         rows.append(_mean_row([row for row in rows if row.attacked]))
     return TableInPrint(
+        name=name,
         number=number,
-        title=layout.title,
+        title=f"{layout.title}, {layout.protocol.dataset}",
         decimals=layout.decimals,
         protocol=layout.protocol.name,
         changes=changes(layout.protocol, paper.protocol),
         labels=[column.full for column in layout.columns],
+        keys=column_keys(layout.columns),
         columns=columns,
+        alike=paper.alike(),
         rows=rows,
         not_run_columns=[column for column in published.columns(number) if column not in columns],
         not_run_rows=[row for row in published.rows(number) if row not in shown and row != MEAN],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -11,12 +11,13 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from trigger_activation.plan.contents import Findings
 from trigger_activation.report.published.audit import Check
-from trigger_activation.report.published.claims import Inequality, Term
 from trigger_activation.report.published.comparison import PUBLISHED, Comparison, Pair, TableInPrint
-from trigger_activation.report.published.numbers import PrintedColumn
+from trigger_activation.report.published.paper import Paper
 from trigger_activation.report.published.run import OFF_DIAGONAL, PRINTED
 from trigger_activation.report.published.verdicts import WHOLE, ClaimVerdict, Finding, Judgement, Outcome
+from trigger_activation.report.published.wording import Named, column_name, decided_by
 from trigger_activation.report.tables.grid import escape_markdown
 from trigger_activation.report.wording import listed
 
@@ -31,18 +32,23 @@ def render_audit(checks: Sequence[Check]) -> dict[str, str]:
     return {"audit.md": _environment().get_template("audit.md.j2").render(checks=checks), "audit.csv": _csv(records)}
 
 
-def render_comparison(comparison: Comparison) -> dict[str, str]:
-    """The comparison's files, by name."""
+def render_comparison(comparison: Comparison, paper: Paper, findings: Findings) -> dict[str, str]:
+    """The comparison's files, by name.
+
+    Args:
+        comparison: of the run with the published numbers.
+        paper: whose numbers these are.
+        findings: what the comparison comes to.
+    """
+    outcomes = [(judgement, judgement.verdicts[PRINTED].outcome) for judgement in comparison.judgements]
     text = (
         _environment()
         .get_template("comparison.md.j2")
         .render(
             comparison=comparison,
-            changed=_by_protocol(table for table in comparison.tables if table.changes),
-            unchanged=[table.number for table in comparison.tables if not table.changes],
-            judged=[j for j in comparison.judgements if j.verdicts[PRINTED].outcome is not Outcome.NOT_RUN],
-            not_run=[j for j in comparison.judgements if j.verdicts[PRINTED].outcome is Outcome.NOT_RUN],
-            counts={name: _counts(comparison.judgements, name) for name in (PUBLISHED, PRINTED, OFF_DIAGONAL)},
+            paper=paper,
+            findings=findings,
+            groups=[(outcome, [j for j, found in outcomes if found is outcome]) for outcome in Outcome],
         )
     )
     return {
@@ -69,9 +75,16 @@ def _environment() -> Environment:
         "number": _number,
         "in_print": _in_print,
         "in_run": _in_run,
+        "column": lambda column: escape_markdown(column_name(column)) if column else ABSENT,
+        "anchor": _anchor,
         "heading": lambda key: key.replace("_", " "),
     }
     return environment
+
+
+def _anchor(heading: str) -> str:
+    """What Markdown viewers call a heading in links."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
 def _csv(records: Iterable[Mapping[str, Any]]) -> str:
@@ -89,74 +102,36 @@ def _number(value: float | None, decimals: int) -> str:
 
 
 def _pair(pair: Pair, decimals: int) -> str:
-    """``46.9 (64.1, -17.2)``: measured, published, difference."""
+    """``46.9 (64.10, -17.2)``: measured, published with the digits of the print, difference."""
     if pair.published is None or pair.difference is None:
         return f"{pair.measured:.{decimals}f}"
     difference = round(pair.difference, decimals) + 0.0  # no negative zero
-    return f"{pair.measured:.{decimals}f} ({pair.published:.{decimals}f}, {difference:+.{decimals}f})"
-
-
-def _by_protocol(tables: Iterable[TableInPrint]) -> list[tuple[list[str], Sequence[str]]]:
-    """Tables that differ from the paper in the same way, and how."""
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for table in tables:
-        groups.setdefault(tuple(table.changes), []).append(table.number)
-    return [(numbers, changes) for changes, numbers in groups.items()]
-
-
-def _counts(judgements: Sequence[Judgement], measure: str) -> Counter[str]:
-    return Counter(judgement.verdicts[measure].outcome.name for judgement in judgements)
+    return f"{pair.measured:.{decimals}f} ({pair.published:.2f}, {difference:+.{decimals}f})"
 
 
 def _in_print(judgement: Judgement) -> str:
-    """The verdict on the published numbers."""
+    """The verdict on the published numbers, and what decided it."""
     verdict = judgement.verdicts[PUBLISHED]
     narrow = verdict.deciding is not None and abs(verdict.deciding.slack) < WHOLE
-    return _verdict(verdict, 2, "‡" if narrow else "")
+    return _verdict(verdict, 2, "‡" if narrow else "", lambda term: column_name(term.column))
 
 
-def _in_run(judgement: Judgement) -> str:
+def _in_run(judgement: Judgement, comparison: Comparison) -> str:
     """The verdicts on the run, as two cells of a table."""
-    printed, off_diagonal = (
-        _verdict(verdict, 1, "†" if verdict.one_seed else "")
-        for verdict in (judgement.verdicts[PRINTED], judgement.verdicts[OFF_DIAGONAL])
-    )
-    return f"{printed} | {'same' if off_diagonal == printed else off_diagonal}"
+    printed, apart = judgement.verdicts[PRINTED], judgement.verdicts[OFF_DIAGONAL]
+    said = _verdict(printed, 1, "†" if printed.one_seed else "", comparison.name)
+    return f"{said} | {apart.outcome}"
 
 
-def _verdict(verdict: ClaimVerdict, decimals: int, mark: str) -> str:
-    """``holds, 7/7 (+2.0 ± 1.4, PGD)``."""
+def _verdict(verdict: ClaimVerdict, decimals: int, mark: str, named: Named) -> str:
+    """``supported, 7 of 7 (PGD: AT minus no defense is +2.0 ± 1.4, has to be above 0)``."""
     deciding = verdict.deciding
     if deciding is None:
         return str(verdict.outcome)
     total = len(verdict.findings) + verdict.not_run
-    margin = f" ± {deciding.difference.margin:.{decimals}f}" if deciding.difference.margin else ""
-    name = f"**{verdict.outcome}**" if verdict.outcome is Outcome.FAILS else str(verdict.outcome)
-    missing = f", {verdict.not_run} not run" if verdict.not_run else ""
-    where = escape_markdown(_place(deciding.inequality, [finding.inequality for finding in verdict.findings]))
-    return (
-        f"{name}{mark}, {verdict.count(Outcome.HOLDS)}/{total}{missing} "
-        f"({deciding.difference.mean:+.{decimals}f}{margin}, {where})"
-    )
-
-
-def _place(inequality: Inequality, among: Sequence[Inequality]) -> str:
-    """Which of a claim's inequalities: its row, and the columns that differ between them."""
-    parts = ["mean" if len(inequality.left.rows) > 1 else inequality.left.rows[0]]
-    for side in ("left", "right"):
-        term: Term = getattr(inequality, side)
-        columns = {getattr(other, side).column for other in among}
-        if len(columns) > 1 and (short := _short(term.column, columns)) not in parts:
-            parts.append(short)
-    return ", ".join(parts)
-
-
-def _short(column: PrintedColumn, among: set[PrintedColumn]) -> str:
-    """As much of a column's name as tells it from others."""
-    alike = [other for other in among if other.defense == column.defense]
-    if len(alike) == len(among):
-        return column.param
-    return column.defense if len(alike) == 1 else str(column)
+    missing = f", {verdict.not_run} not tested" if verdict.not_run else ""
+    counted = f"{verdict.count(Outcome.HOLDS)} of {total}{missing}"
+    return f"**{verdict.outcome}**{mark}, {counted} ({escape_markdown(decided_by(deciding, decimals, named))})"
 
 
 def _cells(table: TableInPrint) -> list[dict[str, Any]]:

@@ -20,10 +20,10 @@ WHOLE = 1.0
 class Outcome(StrEnum):
     """What a claim or one of its inequalities comes to."""
 
-    HOLDS = "holds"
-    FAILS = "does not hold"
-    UNDECIDED = "undecided"
-    NOT_RUN = "not run"
+    HOLDS = "supported"
+    FAILS = "contradicted"
+    UNDECIDED = "open"
+    NOT_RUN = "not tested"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from trigger_activation.report.tables.facts import (
     seeds_used,
     substitutes,
     threat_model,
+    titled,
     trained_elsewhere,
 )
 from trigger_activation.report.tables.grid import MISSING, Entry, Grid, Header, Row
@@ -42,7 +43,7 @@ def build(layout: AccuracyLayout, cells: Sequence[Cell | None]) -> Grid:
     by_row = in_rows(cells, len(layout.columns))
     return Grid(
         number=layout.number,
-        title=layout.title,
+        title=titled(layout.title, layout.protocol),
         notes=_notes(layout, cells),
         corner="Attack",
         headers=headers(layout.columns),
@@ -142,12 +143,12 @@ def largest_error(shown: Iterable[PairMean]) -> str:
 def _notes(layout: AccuracyLayout, cells: Sequence[Cell | None]) -> list[str]:
     error = largest_error(statistics(layout, cell) for cell in cells if cell is not None)
     return [
+        f"Accuracy in percent, the mean over {PAIRS[layout.pairs]}; {SURROGATES[layout.surrogates]}.",
         data_and_networks(layout.protocol),
         threat_model(layout.protocol, layout.protocol.images),
         *changed_parameters(layout.changes),
         *substitutes(layout.substitutes),
         *trained_elsewhere(layout.columns),
-        f"Accuracy in percent, the mean over {PAIRS[layout.pairs]}; {SURROGATES[layout.surrogates]}.",
         seeds_used(column_seeds(layout.columns)),
         f"Resampling the images moves a cell by up to {error} (95 %).",
         MARKS,

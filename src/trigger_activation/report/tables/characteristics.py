@@ -13,7 +13,7 @@ from trigger_activation.plan.config.schema import Characteristic
 from trigger_activation.plan.contents import Cell, CostStudy
 from trigger_activation.plan.layouts import CharacteristicsLayout, ShownColumn
 from trigger_activation.report.narrowing import narrowed
-from trigger_activation.report.tables.facts import data_and_networks, threat_model
+from trigger_activation.report.tables.facts import data_and_networks, threat_model, titled
 from trigger_activation.report.tables.grid import MISSING, Entry, Grid, Header, Row
 from trigger_activation.report.wording import listed
 
@@ -45,11 +45,11 @@ def build(layout: CharacteristicsLayout, cells: Sequence[CostStudy | Cell | None
     measured = [_numbers(column, _of_column(cells, len(columns), i)) for i, column in enumerate(columns)]
     return Grid(
         number=layout.number,
-        title=layout.title,
+        title=titled(layout.title, layout.protocol),
         notes=[
+            "In parentheses the paper's verdict, on its own data.",
             data_and_networks(layout.protocol),
             threat_model(layout.protocol, layout.protocol.images),
-            "In parentheses the paper's verdict, on its own data.",
             *(_limits(characteristic) for characteristic in characteristics if characteristic.limits),
             f"Accuracy on TAEs is the mean over {listed([row.label for row in layout.rows])}.",
         ],

@@ -16,6 +16,11 @@ def data_and_networks(protocol: Facts) -> str:
     return f"{sentence} {protocol.note}".rstrip()
 
 
+def titled(title: str, protocol: Facts) -> str:
+    """A title that names the data set, since tables of several data sets share theirs in the paper."""
+    return f"{title}, {protocol.dataset}"
+
+
 def trained_elsewhere(columns: Sequence[ShownColumn]) -> list[str]:
     """One sentence for each column whose victim is a single imported network."""
     return [

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import takewhile
 
 from trigger_activation.science.evaluation.contrast import difference
 from trigger_activation.science.evaluation.results import PairMean
 
 MARKS = (
-    "Bold: the best of a row and all that lie inside the 95 % interval of their difference from it, over images and "
-    "seeds; underlined: the highest of the rest."
+    "Bold: the best of a row and those below it, down to the first that lies outside the 95 % interval of the difference, over "
+    "images and seeds; underlined: the next. A row in which bold would be more than half has no marks."
 )
 
 
 def marked(row: Sequence[PairMean]) -> list[str]:
-    """``best`` for the highest mean and for all that lie inside the interval of their difference from it, ``second``
-    for the highest of the rest; equal means share it.
+    """``best`` for the highest mean and for those below it that the data cannot tell from it, ``second`` for the next;
+    equal means share a mark, and no number has a mark that a higher one lacks.
 
     Args:
         row: means of cells over the same test images, unrounded.
     """
-    highest = max(row, key=lambda shown: shown.mean, default=None)
-    best = [highest is not None and _as_good(highest, shown) for shown in row]
-    second = max((shown.mean for shown, is_best in zip(row, best, strict=True) if not is_best), default=None)
-    return [
-        "best" if is_best else "second" if shown.mean == second else ""
-        for shown, is_best in zip(row, best, strict=True)
-    ]
+    ranked = sorted(row, key=lambda shown: -shown.mean)
+    best = list(takewhile(lambda shown: _as_good(ranked[0], shown), ranked))
+    if 2 * len(best) > max(len(row), 2):
+        return [""] * len(row)
+    lowest = best[-1].mean if best else math.inf
+    second = ranked[len(best)].mean if len(best) < len(ranked) else None
+    return ["best" if each.mean >= lowest else "second" if each.mean == second else "" for each in row]
 
 
 def _as_good(highest: PairMean, other: PairMean) -> bool:

@@ -22,6 +22,7 @@ from trigger_activation.report.tables.facts import (
     data_and_networks,
     seeds_used,
     threat_model,
+    titled,
     white_box_attacks,
 )
 from trigger_activation.report.tables.grid import Grid
@@ -47,7 +48,7 @@ def build(layout: SupplementaryLayout, cells: Sequence[Content]) -> Grid:
     shown = [[_mean(row, cell) for cell in group] for row, group in zip(layout.rows, by_row, strict=True)]
     return Grid(
         number=layout.number,
-        title=layout.title,
+        title=titled(layout.title, layout.protocol),
         notes=_notes(layout, shown, by_row),
         corner="Attack",
         headers=headers(layout.columns),
@@ -78,10 +79,10 @@ def _notes(layout: SupplementaryLayout, shown: Shown, cells: Sequence[Sequence[C
     surrogates = dict.fromkeys(SURROGATES[row.surrogates] for row in layout.rows if row.surrogates in SURROGATES)
     transfer = f"; transfer attacks use {listed(list(surrogates))}" if surrogates else ""
     return [
+        f"Accuracy in percent{transfer}.",
         data_and_networks(layout.protocol),
         threat_model(layout.protocol, layout.protocol.images),
         *changed_parameters(layout.changes),
-        f"Accuracy in percent{transfer}.",
         *([white_box_attacks(layout.white_box)] if layout.white_box else []),
         seeds_used(column_seeds(layout.columns)),
         *(["A dash: victims of one seed have no pair with a surrogate of another."] if single else []),

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from trigger_activation.errors import UserError
+from trigger_activation.plan.contents import Content, Findings
 from trigger_activation.plan.layouts import AccuracyLayout, AnyFigureLayout, ComparedTable, PageFigure, TriggerLayout
 from trigger_activation.plan.recipes import (
     AuditParameters,
     ComparisonParameters,
+    FindingsParameters,
     MetricsParameters,
     PageParameters,
     PdfParameters,
     RunParameters,
 )
-from trigger_activation.plan.reports import PUBLISHED, WORDS
+from trigger_activation.plan.reports import ABOUT, PUBLISHED, WORDS
 from trigger_activation.report import page
 from trigger_activation.report.figures import draw
 from trigger_activation.report.pdf.latex import compile_pdf
 from trigger_activation.report.pdf.source import assemble, figure_environment
 from trigger_activation.report.published.audit import audit
 from trigger_activation.report.published.comparison import Comparison, compare
+from trigger_activation.report.published.findings import find
 from trigger_activation.report.published.numbers import Published, parse
+from trigger_activation.report.published.paper import Paper, parse_paper
 from trigger_activation.report.published.render import render_audit, render_comparison
 from trigger_activation.report.tables import build
 from trigger_activation.report.tables.grid import as_values
@@ -41,7 +45,24 @@ def make_comparison(job: Job[ComparisonParameters]) -> None:
     """Render the run beside the published numbers."""
     tables = job.parameters.tables
     cells = {table.name: job.contents(table.name) for table in tables}
-    job.publish_texts(render_comparison(compare(_published(job), tables, cells)))
+    compared = compare(_published(job), tables, cells)
+    job.publish_texts(render_comparison(compared, _paper(job), _found(job, tables, cells)))
+
+
+def make_findings(job: Job[FindingsParameters]) -> None:
+    """Say what an experiment found."""
+    tables = job.parameters.tables
+    job.publish_json(_found(job, tables, {table.name: job.contents(table.name) for table in tables}))
+
+
+def _found(
+    job: Job[ComparisonParameters] | Job[FindingsParameters],
+    tables: Sequence[ComparedTable],
+    cells: Mapping[str, Sequence[Content]],
+) -> Findings:
+    published = _published(job)
+    checks = audit(published, job.published(WORDS, job.parameters.published[WORDS]))
+    return find(published, checks, tables, cells)
 
 
 def make_audit(job: Job[AuditParameters]) -> None:
@@ -64,7 +85,7 @@ def make_figure(job: Job[AnyFigureLayout]) -> None:
     job.begin_writing()
     for path in map(Path, job.files):
         if path.suffix == ".md":
-            write_text(path, caption)
+            write_text(path, with_picture(caption, path.stem))
         elif path.suffix == ".tex":
             write_text(path, figure_environment(path.stem, job.parameters.number, caption))
         else:
@@ -72,11 +93,23 @@ def make_figure(job: Job[AnyFigureLayout]) -> None:
     job.publish_record({})
 
 
+def with_picture(caption: str, name: str) -> str:
+    """A figure's Markdown: caption, picture, and the numbers below it, if there are any."""
+    first, _, rest = caption.partition("\n")
+    return f"{first}\n\n![Figure]({name}.svg)\n{rest}"
+
+
+ANONYMOUS = {
+    ".pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+    ".png": {"Software": None},
+    ".svg": {"Date": None, "Creator": None, "Format": None, "Type": None},
+}
+"""Suffix -> what matplotlib leaves out of a file."""
+
+
 def save_figure(figure: Any, path: Path) -> None:
     """Without dates and program versions, so that the same cells give the same bytes."""
-    metadata = (
-        {"CreationDate": None, "Producer": None, "Creator": None} if path.suffix == ".pdf" else {"Software": None}
-    )
+    metadata = ANONYMOUS[path.suffix]
     with replacing(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:], metadata=metadata)
 
@@ -100,16 +133,18 @@ def make_page(job: Job[PageParameters]) -> None:
         _shown_figure(figure, cells, Path(record.path))
         for figure, record in zip(job.parameters.figures, job.records("figures"), strict=True)
     ]
-    found = job.optional_document("run")
-    run = (found[0].content, found[1]) if found else None
-    built = page.build(job.parameters, cells, figures, run, _compared(job, cells))
+    account = job.optional_document("run")
+    run = (account[0].content, account[1]) if account else None
+    found = job.contents("findings")
+    paper = _paper(job) if job.parameters.papers else None
+    built = page.build(job.parameters, cells, figures, run, _compared(job, cells), paper, found[0] if found else None)
     job.publish_texts({Path(job.spec.path).name: page.render(built)})
 
 
 def _shown_figure(figure: PageFigure, cells: Mapping[str, Document], path: Path) -> page.Figure:
     """A figure and its caption, as they were rendered."""
     caption = path.with_suffix(".md").read_text(encoding="utf-8")
-    return page.figure(figure, cells, caption, path.with_suffix(".png").read_bytes())
+    return page.figure(figure, cells, caption, path.with_suffix(".svg").read_text(encoding="utf-8"))
 
 
 def _compared(job: Job[PageParameters], cells: Mapping[str, Document]) -> Comparison | None:
@@ -127,8 +162,14 @@ def _compared(job: Job[PageParameters], cells: Mapping[str, Document]) -> Compar
     return compare(_published(job), tables, contents)
 
 
-def _published(job: Job[AuditParameters] | Job[ComparisonParameters] | Job[PageParameters]) -> Published:
+def _published(
+    job: Job[AuditParameters] | Job[ComparisonParameters] | Job[FindingsParameters] | Job[PageParameters],
+) -> Published:
     return parse(job.published(PUBLISHED, job.parameters.published[PUBLISHED]))
+
+
+def _paper(job: Job[ComparisonParameters] | Job[PageParameters]) -> Paper:
+    return parse_paper(job.published(ABOUT, job.parameters.published[ABOUT]))
 
 
 def make_pdf(job: Job[PdfParameters]) -> None:

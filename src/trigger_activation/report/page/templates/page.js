@@ -62,13 +62,13 @@ function sorted(rows, column, numeric, direction) {
 // Numbers: one stop of the Tab key for each table, arrow keys within it.
 
 function prepareNumbers(table) {
-  for (const cell of table.querySelectorAll("td[data-cell]")) {
+  for (const cell of table.querySelectorAll("td[id]")) {
     const button = element("button", "", { type: "button", tabIndex: -1 });
     button.append(...cell.childNodes);
     cell.append(button);
     cell.onclick = () => {
       focusOn(table, button);
-      tell(table, cell);
+      tell(cell);
     };
   }
   const first = table.querySelector("td button");
@@ -95,16 +95,31 @@ function focusOn(table, button) {
 
 const slot = (name) => panel.querySelector(`[data-slot="${name}"]`);
 
-function tell(table, cell) {
+function tell(cell) {
+  const table = cell.closest("table");
   const detail = data.cells[cell.dataset.cell];
   const heading = table.querySelector(`th[data-column="${cell.cellIndex}"]`);
   const column = [heading.dataset.group, heading.textContent].filter(Boolean).join(" ");
   panel.querySelector("h2").textContent = `${cell.parentElement.cells[0].textContent}, ${column}`;
-  const mark = cell.querySelector(".unseen")?.textContent ?? "";
-  slot("table").textContent = table.caption.querySelector(".number").textContent + mark;
-  slot("value").textContent = cell.textContent.replace(mark, "");
-  slot("published").textContent = `The paper prints ${cell.dataset.published}.`;
-  slot("published").hidden = !cell.dataset.published;
+  history.replaceState(null, "", `#${cell.id}`);
+  slot("table").textContent = table.caption.textContent.trim();
+  slot("value").textContent = [...cell.querySelectorAll("button, strong, u, .spread")].reduce(printed, "");
+  slot("mark").textContent = cell.title;
+  slot("published").textContent = cell.dataset.published ?? "";
+  Object.assign(slot("link").querySelector("a"), { href: `#${cell.id}`, textContent: `#${cell.id}` });
+  if (!panel.open) panel.showModal();
+  panel.scrollTop = 0;
+  slot("behind").hidden = !detail;
+  if (detail) tellBehind(detail);
+}
+
+// The value with its deviation, without marks and what only screen readers are told.
+function printed(text, part) {
+  const own = [...part.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE).map((node) => node.data).join("");
+  return text + own;
+}
+
+function tellBehind(detail) {
   slot("sheets").replaceChildren(...detail.sheets.map(sheet));
   slot("legend").hidden = !panel.querySelector(".same");
   slot("path").replaceChildren(element("code", detail.path));
@@ -114,8 +129,6 @@ function tell(table, cell) {
   slot("recipe").textContent = detail.recipe;
   const settings = [["Cell", detail.own], ...detail.behind.map((position) => data.settings[position])];
   slot("settings").replaceChildren(...settings.flatMap(([title, lines]) => [element("h4", title), list(lines)]));
-  panel.showModal();
-  panel.scrollTop = 0;
   for (const box of panel.querySelectorAll(".scroller")) box.tabIndex = box.scrollWidth > box.clientWidth ? 0 : -1;
 }
 
@@ -170,14 +183,61 @@ offerTheme();
 document.querySelectorAll("section.table table").forEach((table) => {
   prepareSorting(table);
   prepareNumbers(table);
+  // The columns with the paper's own method stay in view side by side.
+  const last = table.querySelector("tr > td.ours:last-child");
+  if (last) table.style.setProperty("--last", `${last.offsetWidth}px`);
 });
 
+// An address leads to a number and opens its panel; closing that leaves the address of the table.
+
+function follow() {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (target?.matches("td[id]")) {
+    target.scrollIntoView({ block: "center", inline: "center" });
+    tell(target);
+  } else {
+    panel.close();
+  }
+}
+addEventListener("hashchange", follow);
+follow();
+panel.addEventListener("close", () => {
+  const name = decodeURIComponent(location.hash.slice(1)).split("/")[0];
+  history.replaceState(null, "", `#${name}`);
+});
+
+// The ranking can be narrowed to a data set and to defenses by name.
+
+function offerFilters(section) {
+  const rows = [...section.querySelectorAll("tbody tr")];
+  const [choice, search] = section.querySelectorAll("select, input");
+  const names = new Set(rows.map((row) => row.cells[1].textContent));
+  choice.append(...["all", ...names].map((name) => element("option", name)));
+  choice.parentElement.hidden = names.size < 2;
+  choice.oninput = search.oninput = () => {
+    for (const row of rows) {
+      const [label, name] = [...row.cells].map((cell) => cell.textContent);
+      row.hidden = !(["all", name].includes(choice.value) && label.toLowerCase().includes(search.value.toLowerCase()));
+    }
+  };
+  section.querySelector(".filters").hidden = false;
+}
+const ranking = document.getElementById("leaders");
+if (ranking) offerFilters(ranking);
+
 // The table of contents marks the section that is being read.
+
+function keepInView(link) {
+  const menu = document.querySelector("nav");
+  if (menu.scrollHeight > menu.clientHeight) menu.scrollTop = link.offsetTop - menu.clientHeight / 2;
+}
 
 const watcher = new IntersectionObserver(
   (seen) => {
     for (const { isIntersecting, target } of seen) {
-      document.querySelector(`nav a[href="#${target.id}"]`)?.setAttribute("aria-current", isIntersecting);
+      const link = document.querySelector(`nav a[href="#${target.id}"]`);
+      link?.setAttribute("aria-current", isIntersecting);
+      if (isIntersecting && link) keepInView(link);
     }
   },
   { rootMargin: "-20% 0px -70% 0px" },

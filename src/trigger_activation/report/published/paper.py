@@ -1,0 +1,41 @@
+"""What the paper is: title, authors, where it can be read, and how its numbers came to be typed."""
+
+from __future__ import annotations
+
+import yaml
+from pydantic import ValidationError
+
+from trigger_activation.errors import UserError
+from trigger_activation.parameters import FrozenModel
+
+
+class Paper(FrozenModel):
+    """The content of ``config/published/paper.yaml``."""
+
+    title: str
+    authors: list[str]
+    venue: str
+    year: int
+    preprint: str
+    """Its number: ``arXiv:2504.14541``."""
+    url: str
+    transcribed: str
+    """Which edition the published numbers were typed from, and how."""
+
+    @property
+    def reference(self) -> str:
+        """Venue, year and preprint in one line."""
+        return f"{self.venue}, {self.year}; {self.preprint}"
+
+
+def parse_paper(text: str) -> Paper:
+    """Read the YAML file.
+
+    Raises:
+        UserError: it is no YAML, or lacks something.
+    """
+    try:
+        return Paper.model_validate(yaml.safe_load(text))
+    except (yaml.YAMLError, ValidationError) as error:
+        first = str(error).splitlines()[0]
+        raise UserError(f"config/published/paper.yaml does not describe the paper ({first}): restore it") from None
