@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -55,10 +56,10 @@ def column(table: Locator, position: int) -> list[str]:
 class TestWithoutScript:
     def test_every_number_and_figure_is_there(self, opened: Open) -> None:
         page = opened(scripts=False)
-        assert page.locator("section.table").count() == 5
+        assert page.locator("section.table").count() == 6
         assert page.locator("#table8 tbody td").count() == 16
         assert page.get_by_text("Select a number").is_hidden()
-        assert page.locator("figure img").count() == 2
+        assert page.locator("figure svg").count() == 2
         assert page.get_by_role("button").count() == 0
 
 
@@ -117,10 +118,10 @@ class TestPanel:
     def test_the_file_that_it_links_to_is_the_cell(self, opened: Open, results_page: tuple[Plan, Path]) -> None:
         page = opened()
         page.locator("#table1 td button").first.click()
-        href = page.locator("dialog a").get_attribute("href")
+        href = page.locator("dialog a[data-slot=path]").get_attribute("href")
         assert href
         assert (results_page[1].parent / href).resolve() == results_page[1].parents[2] / page.locator(
-            "dialog a"
+            "dialog a[data-slot=path]"
         ).inner_text()
 
     def test_escape_closes_it_and_gives_back_the_focus(self, opened: Open) -> None:
@@ -138,7 +139,7 @@ class TestPanel:
 
     def test_every_number_opens_one(self, opened: Open) -> None:
         page = opened()
-        for table in page.locator("section.table").all():
+        for table in page.locator("section.table:not(#leaders)").all():
             for button in (table.locator("td button").first, table.locator("td button").last):
                 button.click()
                 dialog = page.get_by_role("dialog")
@@ -163,6 +164,68 @@ class TestPanel:
         page.get_by_role("button", name="Copied").wait_for()
         copied = page.evaluate("navigator.clipboard.readText()")
         assert copied == "snakemake -f results/cells/fashion16/clean/clean/none.json"
+
+
+class TestAddresses:
+    def test_an_address_opens_the_panel_of_its_number(self, opened: Open) -> None:
+        page = opened()
+        page.evaluate("location.hash = 'table1/pgd/at'")
+        panel = page.get_by_role("dialog", name="PGD, AT")
+        assert panel.is_visible()
+        assert "In print (Table I, PGD, AT" in panel.inner_text()
+        page.keyboard.press("Escape")
+        page.wait_for_function("location.hash === '#table1'")
+
+    def test_the_panel_shows_the_value_alone_and_its_mark_in_words(self, opened: Open) -> None:
+        page = opened()
+        for button in page.locator("section.table td[title] button").all()[:5]:
+            value = button.locator("xpath=..").get_attribute("data-value")
+            told = button.locator("xpath=..").get_attribute("title")
+            button.evaluate("e => e.click()")
+            shown = page.locator("dialog [data-slot=value]").inner_text()
+            assert re.fullmatch(r"[\d.]+( ± [\d.]+)?", shown)
+            assert float(shown.split(" ")[0]) == pytest.approx(float(value or "nan"), abs=0.051)
+            assert page.locator("dialog [data-slot=mark]").inner_text() == told
+            page.keyboard.press("Escape")
+
+    def test_a_mean_has_a_panel_without_a_cell(self, opened: Open) -> None:
+        page = opened()
+        page.evaluate("location.hash = 'table2/mean/w-o'")
+        assert page.get_by_role("dialog", name="Mean, w/o").is_visible()
+        assert page.get_by_text("Make it again").locator("visible=true").count() == 1
+
+
+class TestRanking:
+    def test_it_narrows_to_what_is_asked_for(self, opened: Open) -> None:
+        page = opened()
+        rows = page.locator("#leaders tbody tr:visible")
+        assert rows.count() == 9
+        page.locator("#leaders input").fill("ours")
+        assert all("Ours" in text for text in rows.all_inner_texts())
+        assert rows.count() == 7
+
+
+def small_print(page: Page) -> float:
+    """Share of the page's height that is text below the body's size, tables apart."""
+    share = page.evaluate("""() => {
+      const body = parseFloat(getComputedStyle(document.body).fontSize);
+      const texts = [...document.querySelectorAll("main :is(p, li, summary, figcaption, dl)")];
+      const small = texts.filter((e) => e.checkVisibility() && parseFloat(getComputedStyle(e).fontSize) < body - 0.01);
+      const heights = small.map((e) => e.getBoundingClientRect().height);
+      return heights.reduce((sum, height) => sum + height, 0) / document.documentElement.scrollHeight;
+    }""")
+    return float(share)
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_small_print_is_at_most_a_tenth_of_the_page(opened: Open, width: int) -> None:
+    assert 0 < small_print(opened(width=width)) <= 0.1
+
+
+def test_it_paints_within_a_second(opened: Open) -> None:
+    page = opened()
+    page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length > 0")
+    assert page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime") < 1000
 
 
 class TestColours:
@@ -204,6 +267,13 @@ class TestPhone:
         label = page.locator("#table1 tbody th").first.bounding_box()
         assert label
         assert 0 <= label["x"] < 30
+
+    def test_our_columns_stay_in_view_with_their_headings(self, opened: Open) -> None:
+        page = opened(**PHONE)
+        for element in page.locator("#table8 .ours").all():
+            box = element.bounding_box()
+            assert box
+            assert box["x"] + box["width"] <= PHONE["width"]
 
 
 def test_printed_pages_are_light_and_without_controls(opened: Open) -> None:

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from tests.support.projects import ROOT, Project, shipped_plan
-from trigger_activation.plan.contents import Cell, Content, MeasuredTrigger, TriggerStudy
+from trigger_activation.plan.contents import Cell, Content, Findings, MeasuredTrigger, TriggerStudy
 from trigger_activation.plan.counterparts import counterpart
 from trigger_activation.plan.layouts import AccuracyLayout, ComparedTable, Facts, TriggerLayout
 from trigger_activation.plan.recipes import ComparisonParameters
@@ -26,7 +26,9 @@ from trigger_activation.report.published.comparison import (
     compare,
     rank_correlation,
 )
+from trigger_activation.report.published.findings import differences
 from trigger_activation.report.published.numbers import PrintedColumn, Published, parse
+from trigger_activation.report.published.paper import parse_paper
 from trigger_activation.report.published.render import render_comparison
 from trigger_activation.report.published.run import OFF_DIAGONAL, PRINTED
 from trigger_activation.report.published.verdicts import ClaimVerdict, Finding, Outcome, judge
@@ -310,31 +312,46 @@ def test_every_statement_can_fail() -> None:
         assert judge(inequalities, lambda *_: same).outcome is expected, claim.sentence
 
 
+def rendered_files(comparison: Comparison) -> dict[str, str]:
+    paper = parse_paper((ROOT / "config/published/paper.yaml").read_text(encoding="utf-8"))
+    found = Findings(
+        dataset="", table="", kept=[], headline=["One."], differences=differences(comparison), verdicts=[], audit=[]
+    )
+    return render_comparison(comparison, paper, found)
+
+
+def test_published_values_have_the_digits_of_the_print() -> None:
+    lines = (ROOT / "config/published/published.csv").read_text(encoding="utf-8").splitlines()[1:]
+    values = [line.split(",")[6] for line in lines if line.split(",")[0] not in ("V", "XI") and line.split(",")[6]]
+    assert all(f"{float(value):.2f}" == value for value in values)
+
+
 def test_the_report_says_first_that_a_miniature_is_not_the_paper() -> None:
-    text = render_comparison(compared("demo"))["comparison.md"]
-    assert "Magnitudes are not comparable" in text.split("## ")[0]
+    text = rendered_files(compared("demo"))["comparison.md"]
+    assert text.split("## ")[1].startswith("What was found")
+    assert "magnitudes cannot" in text.split("## ")[1]
     assert "data set Fashion-MNIST (16×16) instead of CIFAR-10" in text
     assert "Mean absolute difference" not in text
-    text = render_comparison(compared("paper"))["comparison.md"]
-    assert "Magnitudes" not in text
+    text = rendered_files(compared("paper"))["comparison.md"]
+    assert "magnitudes" not in text
     assert "Mean absolute difference" in text
 
 
 def test_entries_are_measured_published_and_their_difference() -> None:
-    text = render_comparison(compared("demo", lambda *place: (printed(*place) or 0) + 1))["comparison.md"]
-    table = text.partition("**Table VIII.**")[2]
-    assert "| PGD | 14.9 (13.9, +1.0) | 62.9 (61.9, +1.0) |" in table
+    text = rendered_files(compared("demo", lambda *place: (printed(*place) or 0) + 1))["comparison.md"]
+    table = text.partition("### Table VIII.")[2]
+    assert "| PGD | 14.9 (13.89, +1.0) | 62.9 (61.88, +1.0) |" in table
 
 
 def test_every_row_of_the_report_has_its_columns() -> None:
-    text = render_comparison(compared("demo"))["comparison.md"]
+    text = rendered_files(compared("demo"))["comparison.md"]
     for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1, block
 
 
 def test_the_csv_files_hold_every_cell_and_every_verdict() -> None:
     comparison = compared("demo")
-    rendered = render_comparison(comparison)
+    rendered = rendered_files(comparison)
     cells = pd.read_csv(io.StringIO(rendered["comparison.csv"]))
     assert len(cells) == sum(len(row.pairs) for table in comparison.tables for row in table.rows)
     claims = pd.read_csv(io.StringIO(rendered["claims.csv"]))
@@ -347,7 +364,7 @@ def test_a_changed_number_changes_the_recipe_of_reports_alone(project: Project) 
     project.replace("published/published.csv", "94.25", "94.26")
     after = {path: artifact.recipe for path, artifact in project.plan().artifacts.items()}
     changed = {path.rpartition("/")[2] for path in before if before[path] != after[path]}
-    assert changed == {"comparison.md", "audit.md", "index.html"}
+    assert changed == {"findings.json", "comparison.md", "audit.md", "index.html"}
 
 
 def test_missing_numbers_are_refused_in_one_sentence(project: Project) -> None:

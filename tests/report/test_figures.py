@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
+from matplotlib.path import Path as Path2D
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
@@ -25,9 +26,10 @@ from trigger_activation.plan.layouts import MatricesLayout, TradeoffLayout
 from trigger_activation.report.figures import draw
 from trigger_activation.report.figures._labels import place
 from trigger_activation.report.figures.matrices import matrix
+from trigger_activation.report.figures.svg import embedded
 from trigger_activation.report.figures.theory import chance_interval
 from trigger_activation.report.figures.tradeoff import estimate, under_strongest_attack
-from trigger_activation.run.stages.reports import save_figure
+from trigger_activation.run.stages.reports import save_figure, with_picture
 from trigger_activation.science.evaluation.results import FirstOrder, PairMean
 from trigger_activation.store.pictures import encode_png
 
@@ -206,6 +208,52 @@ def box_of(text: Text) -> Bbox:
     return Text.get_window_extent(text)
 
 
+def test_leaders_cross_no_marker_and_no_label() -> None:
+    """Points in a row: most labels lie apart from theirs, joined by lines."""
+    figure = Figure(figsize=(3.5, 3.4))
+    axes = figure.subplots()
+    points = [(50 + 2 * index, 50.0 + index % 3) for index in range(14)]
+    axes.plot(*zip(*points, strict=True), "o")
+    axes.set(xlim=(40, 90), ylim=(40, 60))
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    place(axes, points, [f"Defense {index}" for index in range(14)], [])
+    FigureCanvasAgg(figure).draw()
+    pixels = [axes.transData.transform(point) for point in points]
+    labels = [box_of(text) for text in axes.texts]
+    leaders = [text for text in axes.texts if text.arrow_patch is not None]
+    assert leaders
+    for text in leaders:
+        ends = axes.transData.transform(text.xy), _middle(box_of(text))
+        line = Path2D(ends)
+        others = [Bbox.from_bounds(x - 3, y - 3, 6, 6) for x, y in pixels if not np.allclose((x, y), ends[0])]
+        assert not any(line.intersects_bbox(box) for box in others)
+        assert sum(line.intersects_bbox(box) for box in labels) == 1  # its own
+
+
+def _middle(box: Bbox) -> tuple[float, float]:
+    return (box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2
+
+
+def test_figures_on_a_page_follow_its_colours_and_keep_their_hues() -> None:
+    svg = (
+        '<?xml version="1.0"?><svg width="72pt" height="36pt" viewBox="0 0 72 36"><metadata>x</metadata>'
+        '<g id="a"><path d="M 1.23456789 2" style="fill: #0072b2; stroke: #ffffff"/></g>'
+        '<use xlink:href="#a" transform="scale(0.015625)" style="fill: #262626"/></svg>'
+    )
+    assert embedded(svg, "figure9", 'a "b"') == (
+        '<svg viewBox="0 0 72 36" class="drawn" role="img" aria-label="a &quot;b&quot;" style="width: 120px">'
+        '<g id="figure9-a"><path d="M 1.2346 2" style="fill: #0072b2; stroke: var(--page)"/></g>'
+        '<use xlink:href="#figure9-a" transform="scale(0.015625)" style="fill: light-dark(#262626, #cdcdcd)"/></svg>'
+    )
+
+
+def test_markdown_shows_the_picture_below_its_caption() -> None:
+    assert with_picture("**Figure S1.** Words.\n\n| a |\n", "theory") == (
+        "**Figure S1.** Words.\n\n![Figure](theory.svg)\n\n| a |\n"
+    )
+
+
 def overlapping(boxes: list[Bbox]) -> int:
     return sum(one.overlaps(other) for index, one in enumerate(boxes) for other in boxes[:index])
 
@@ -219,7 +267,7 @@ def test_labels_of_defenses_do_not_overlap(experiment: str) -> None:
         assert overlapping([box_of(text) for text in axes.texts]) == 0
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(5))
 def test_labels_find_room_in_a_crowd(seed: int) -> None:
     """Fourteen points in three clusters, in half a page."""
     generator = np.random.default_rng(seed)

@@ -170,13 +170,24 @@ def test_equal_values_share_a_mark() -> None:
     [
         ([], []),
         ([1.0], ["best"]),
-        ([1.0, 1.0], ["best", "best"]),
+        ([1.0, 1.0], ["", ""]),
         ([1.0, 2.0, 2.0], ["second", "best", "best"]),
         ([3.0, 1.0, 2.0], ["best", "", "second"]),
     ],
 )
 def test_marks(values: list[float], marks: list[str]) -> None:
     assert marked([mean_of(value) for value in values]) == marks
+
+
+def test_no_number_has_a_mark_that_a_higher_one_lacks() -> None:
+    """58.1 cannot be told from 73.0, but lies below 59.0, which can."""
+    row = [noisy(73.0, 1.0, 0), noisy(59.0, 1.0, 1), noisy(58.1, 20.0, 2), noisy(50.0, 1.0, 3)]
+    assert marked(row) == ["best", "second", "", ""]
+
+
+def test_a_row_that_the_data_cannot_order_has_no_marks() -> None:
+    row = [noisy(50.0, 20.0, seed) for seed in range(3)]
+    assert marked([*row, noisy(10.0, 0.1, 9)]) == [""] * 4
 
 
 def noisy(mean: float, width: float, seed: int) -> PairMean:
@@ -343,7 +354,7 @@ def labelled(text: str) -> dict[str, str]:
 def test_labels_are_escaped_everywhere_in_latex() -> None:
     text = labelled(TRICKY)[".tex"]
     assert TRICKY not in text
-    assert text.count(escape_latex(TRICKY)) == 6  # caption, data set, network, group, column, row
+    assert text.count(escape_latex(TRICKY)) == 7  # title, its data set, data set, network, group, column, row
     assert "<script>" not in text
 
 

@@ -58,7 +58,7 @@ EXPERIMENT = {
         "table11": {"slots": ["A"]},
     },
     "figures": ["figure2", "figure3"],
-    "reports": ["comparison", "page", "pdf"],
+    "reports": ["findings", "comparison", "page", "pdf"],
 }
 
 

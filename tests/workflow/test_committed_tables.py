@@ -1,7 +1,7 @@
 """The committed tables and pages are what the committed cells render to.
 
-Texts have the same bytes on every kind of processor: their numbers are rounded to a few digits. Pictures in pages look
-the same on all, but their bytes also depend on how a kind of processor rounds coordinates and compresses pixels.
+Texts have the same bytes on every kind of processor: their numbers are rounded to a few digits. Drawings in pages look
+the same on all, but their coordinates also depend on how a kind of processor rounds.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ pytestmark = pytest.mark.workflow
 DEMO = Path("paper_tables/demo")
 PICTURE = re.compile(rb"iVBORw0KGgo[A-Za-z0-9+/=]+")
 """The base64 of a PNG."""
+DRAWING = re.compile(rb"<svg .*?</svg>", re.DOTALL)
+COORDINATE = re.compile(rb"-?\d+(?:\.\d+)?")
 TEXTS = (".tex", ".csv", ".md", ".html", ".yaml")
 REPORTS = {
     "demo": ("index.html", "comparison.md", "audit.md", "metrics.yaml"),
@@ -69,10 +71,20 @@ def pictures(page: Path) -> list[NDArray[np.int16]]:
 @pytest.mark.parametrize("suffix", TEXTS)
 def test_texts_have_the_committed_bytes(rendered: tuple[Path, Path], suffix: str) -> None:
     committed, found = (
-        {path.name: PICTURE.sub(b"", path.read_bytes()) for path in folder.glob(f"*{suffix}")} for folder in rendered
+        {path.name: PICTURE.sub(b"", DRAWING.sub(b"", path.read_bytes())) for path in folder.glob(f"*{suffix}")}
+        for folder in rendered
     )
     assert committed.keys() == found.keys()
     assert [name for name, content in committed.items() if found[name] != content] == []
+
+
+def test_pages_show_the_committed_drawings(rendered: tuple[Path, Path]) -> None:
+    """To a tenth of a point, and but for the pixels inside."""
+    pages = [PICTURE.sub(b"", (folder / "index.html").read_bytes()) for folder in rendered]
+    for left, right in zip(*(DRAWING.findall(page) for page in pages), strict=True):
+        assert COORDINATE.sub(b"", left) == COORDINATE.sub(b"", right)
+        numbers = (np.array(COORDINATE.findall(drawing), dtype=float) for drawing in (left, right))
+        np.testing.assert_allclose(*numbers, atol=0.1)
 
 
 def test_pages_show_the_committed_pictures(rendered: tuple[Path, Path]) -> None:

@@ -29,6 +29,8 @@ use rule page as findings with:
     input:
         cells=needs("findings", "each table"),
         recipe=changed("findings"),
+    output:
+        update("<file>"),
     pathvars:
         file="paper_tables/{experiment}/findings.json",
 

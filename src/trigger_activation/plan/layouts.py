@@ -251,9 +251,8 @@ class InPrint(FrozenModel):
 
     protocol: Facts
     columns: list[Counterpart | None]
-    own: list[Counterpart | None] = []
-    """What the paper would call the run's own columns: another parameter than that of their counterparts makes them unlike.
-    """
+    own: list[Counterpart | None] = Field(default=[])
+    """What the paper would call the run's own columns, which are unlike their counterparts if parameters differ."""
 
     def alike(self) -> list[bool]:
         """Whether each column has the parameter of its counterpart."""

@@ -11,9 +11,7 @@ from trigger_activation.plan.config.schema import (
     AccuracyTable,
     Column,
     Config,
-    Selection,
     Slot,
-    TableBase,
     TriggerTable,
 )
 from trigger_activation.plan.counterparts import counterpart

@@ -55,30 +55,27 @@ def _has_both(layout: AccuracyLayout) -> bool:
 
 
 def standings(
-    layout: AccuracyLayout, contents: Sequence[object], in_print: InPrintHere, pairs: str | None = None
+    layout: AccuracyLayout, contents: Sequence[object], in_print: InPrintHere | None, pairs: str | None = None
 ) -> list[Standing]:
     """The defenses of a table, in its order.
 
     Args:
         layout: of a table with a clean row, see :func:`ranked_tables`.
         contents: its cells, row by row.
-        in_print: what the paper prints in the place of a cell.
+        in_print: what the paper prints in the place of a cell, if anything is compared.
         pairs: of surrogate and victim, if not those that the table prints.
     """
     rows = in_rows(narrowed(contents, Cell), len(layout.columns))
-    return [_standing(layout, position, [row[position] for row in rows], in_print, pairs) for position in _all(layout)]
-
-
-def _all(layout: AccuracyLayout) -> range:
-    return range(len(layout.columns))
+    columns = zip(*rows, strict=True)
+    return [_standing(layout, position, cells, in_print, pairs) for position, cells in enumerate(columns)]
 
 
 def _standing(
-    layout: AccuracyLayout, position: int, cells: Sequence[Cell], in_print: InPrintHere, pairs: str | None
+    layout: AccuracyLayout, position: int, cells: Sequence[Cell], in_print: InPrintHere | None, pairs: str | None
 ) -> Standing:
     column = layout.columns[position]
     scores = {
-        row.attack: Score(_mean(layout, cell, pairs), in_print(row.label, column.full), row.label)
+        row.attack: Score(_mean(layout, cell, pairs), in_print(row.label, column.full) if in_print else None, row.label)
         for row, cell in zip(layout.rows, cells, strict=True)
     }
     clean = scores.pop(CLEAN)

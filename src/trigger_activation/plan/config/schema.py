@@ -43,8 +43,8 @@ Distinct = Annotated[list[T], Field(min_length=1), AfterValidator(_check_distinc
 """A list of at least one value, no two alike."""
 Slot = Literal["A", "B", "C"]
 Report = Literal["findings", "comparison", "audit", "metrics", "page", "pdf"]
-"""What was found, the run beside the published numbers, these numbers' own arithmetic, all numbers as YAML, and everything on
-one page or in one PDF.
+"""What was found, the run beside the published numbers, these numbers' own arithmetic, all numbers as YAML, and
+everything on one page or in one PDF.
 """
 SeedCount = Annotated[int, Field(ge=1, le=1000)]
 Decimals = Annotated[int, Field(ge=0, le=4)]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from matplotlib.axes import Axes
@@ -21,8 +22,12 @@ JOINED = 12
 """From this distance on a line joins the label to its point."""
 MARKER = 7
 """Points across that a marker takes."""
-FORBIDDEN, UNWANTED = 1000, 20
-"""How far a label goes to cover no marker and no label and to stay inside, and how far to cover no line."""
+FORBIDDEN, CROSSING, UNWANTED = 1000, 300, 20
+"""How far a label goes to cover no marker and no label and to stay inside; how far so that no leader crosses these; and
+how far to cover no bar.
+"""
+ORDERS = 8
+"""In which labels are placed at most until no leader crosses anything."""
 
 Point = tuple[float, float]
 
@@ -46,6 +51,31 @@ class Spot:
         return [Path([self.point, self.middle])] if self.distance >= JOINED else []
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What is there already when a label is placed, in points from the lower left of the figure."""
+
+    inside: Bbox
+    markers: Sequence[Bbox]
+    bars: Sequence[Path]
+    own: int = 0
+    """Which marker is that of the label's point, where its leader begins."""
+    placed: Sequence[Spot] = ()
+
+    def cost(self, spot: Spot) -> float:
+        """Its distance, and more for whatever the label covers and its leader crosses."""
+        labels = [other.box for other in self.placed]
+        others = [*self.markers[: self.own], *self.markers[self.own + 1 :], *labels]
+        covered = sum(spot.box.overlaps(box) for box in (*self.markers, *labels))
+        covered += self.inside.count_contains(spot.box.corners()) < 4
+        if covered:
+            return FORBIDDEN * covered + spot.distance
+        crossed = sum(leader.intersects_bbox(spot.box) for other in self.placed for leader in other.leader)
+        crossed += sum(leader.intersects_bbox(box) for leader in spot.leader for box in others)
+        over = sum(bar.intersects_bbox(spot.box) for bar in self.bars)
+        return spot.distance + CROSSING * crossed + UNWANTED * over
+
+
 def place(axes: Axes, points: Sequence[Point], texts: Sequence[str], bars: Sequence[tuple[Point, Point]]) -> None:
     """Label points, the most crowded first, each where it costs least.
 
@@ -58,14 +88,42 @@ def place(axes: Axes, points: Sequence[Point], texts: Sequence[str], bars: Seque
     scale = 72 / axes.figure.dpi
     inside = Bbox(scale * axes.get_window_extent().get_points())
     centres: list[Point] = [tuple(scale * axes.transData.transform(point)) for point in points]
-    taken = [_box(centre, MARKER, MARKER) for centre in centres]
+    markers = [_box(centre, MARKER, MARKER) for centre in centres]
     lines = [Path(scale * axes.transData.transform(ends)) for ends in bars]
-    for index in sorted(range(len(points)), key=lambda index: _loneliness(centres, index)):
-        spots = _spots(centres[index], text_width(texts[index]) + 3, 1.3 * SMALL)
-        chosen = _cheapest(spots, inside, taken, lines)
-        taken.append(chosen.box)
-        lines += chosen.leader
-        _write(axes, points[index], texts[index], chosen)
+    start = Surroundings(inside, markers, lines)
+    crowded_first = sorted(range(len(points)), key=lambda index: _loneliness(centres, index))
+    best: dict[int, Spot] = {}
+    lowest = math.inf
+    for order in _orders(crowded_first):
+        chosen, cost = _placed(order, centres, texts, start)
+        if cost < lowest:
+            best, lowest = chosen, cost
+        if lowest < CROSSING:
+            break
+    for index, spot in best.items():
+        _write(axes, points[index], texts[index], spot)
+
+
+def _orders(first: list[int]) -> Iterator[list[int]]:
+    """The one given, then others, the same in each run."""
+    yield first
+    generator = random.Random(0)
+    for _ in range(ORDERS - 1):
+        yield generator.sample(first, len(first))
+
+
+def _placed(
+    order: Sequence[int], centres: Sequence[Point], texts: Sequence[str], start: Surroundings
+) -> tuple[dict[int, Spot], float]:
+    """A spot for each label, one after the other where it costs least; and the highest cost of one."""
+    chosen: dict[int, Spot] = {}
+    highest = 0.0
+    for index in order:
+        around = replace(start, own=index, placed=list(chosen.values()))
+        spot, cost = _cheapest(_spots(centres[index], text_width(texts[index]) + 3, 1.3 * SMALL), around)
+        chosen[index] = spot
+        highest = max(highest, cost)
+    return chosen, highest
 
 
 def _box(middle: Point, width: float, height: float) -> Bbox:
@@ -84,26 +142,16 @@ def _spots(point: Point, width: float, height: float) -> Iterator[Spot]:
         yield Spot(point, distance, _box((point[0] + across, point[1] + up), width, height))
 
 
-def _cheapest(spots: Iterator[Spot], inside: Bbox, taken: Sequence[Bbox], lines: Sequence[Path]) -> Spot:
+def _cheapest(spots: Iterator[Spot], around: Surroundings) -> tuple[Spot, float]:
     best, lowest = None, math.inf
     for spot in spots:
         if spot.distance >= lowest:
             break
-        cost = _cost(spot, inside, taken, lines)
+        cost = around.cost(spot)
         if cost < lowest:
             best, lowest = spot, cost
     assert best is not None
-    return best
-
-
-def _cost(spot: Spot, inside: Bbox, taken: Sequence[Bbox], lines: Sequence[Path]) -> float:
-    """Its distance, and more for whatever the label covers and its leader crosses."""
-    covered = sum(spot.box.overlaps(box) for box in taken) + (inside.count_contains(spot.box.corners()) < 4)
-    if covered:
-        return FORBIDDEN * covered
-    crossed = sum(line.intersects_bbox(spot.box) for line in lines)
-    crossed += sum(leader.intersects_bbox(box) for leader in spot.leader for box in taken)
-    return spot.distance + UNWANTED * crossed
+    return best, lowest
 
 
 def _write(axes: Axes, point: Point, text: str, spot: Spot) -> None:

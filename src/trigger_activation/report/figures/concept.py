@@ -79,6 +79,13 @@ def _draw_answer(axes: Axes, probabilities: Sequence[float], truth: int, names: 
     axes.text(0.5, 1, said, size=SMALL, color=colour, ha="center", va="top", transform=axes.transAxes)
 
 
+def _activated(cell: ConceptStudy) -> str:
+    """How many of the images shown f_t gets right."""
+    answers = [(e.label, e.probabilities["adversarial_triggered"]["with_trigger"]) for e in cell.examples]
+    right = sum(int(np.argmax(probabilities)) == label for label, probabilities in answers)
+    return f"Of the {len(answers)} shown, fₜ gets {right} right."
+
+
 def _sentences(layout: ConceptLayout, cell: ConceptStudy) -> list[str]:
     protocol, networks = layout.protocol, layout.protocol.networks
     return [
@@ -89,7 +96,7 @@ def _sentences(layout: ConceptLayout, cell: ConceptStudy) -> list[str]:
         "dotted; above them the prediction and its probability.",
         "The examples are the first test images of different classes that the undefended network classifies correctly "
         f"before the attack and wrongly after it ({cell.fooled:,} of {cell.images:,} are such; where too few "
-        "are, the first correctly classified ones follow), whatever f says to them.",
+        "are, the first correctly classified ones follow), whatever f says to them. {_activated(cell)}",
         "10 δ and 10 τ are drawn around middle grey, all pictures clipped to what can be shown; f sees them unclipped.",
         data_and_networks(protocol),
         threat_model(protocol, cell.images),

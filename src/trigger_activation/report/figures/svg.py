@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-DIGITS = 2
-"""After the point of coordinates, which are in points."""
+DIGITS = 5
+"""Of coordinates, which are in points, and of scales: more than any screen shows."""
 
 
 def embedded(svg: str, name: str, description: str) -> str:
@@ -18,6 +18,9 @@ def embedded(svg: str, name: str, description: str) -> str:
     """
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(
+        r'(<image [^>]*?) id="[^"]*"', r"\1", body
+    )  # Equal pictures have equal ids, and nothing refers to them.
     body = re.sub(r'( id="|href="#|url\(#)', rf"\1{name}-", body)
     body = re.sub(r"(?<![\w#.])-?\d+\.\d{3,}", _rounded, body)
     body = re.sub(r"#([0-9a-f]{6})\b", _themed, body)
@@ -35,7 +38,7 @@ INCH = 120
 
 
 def _rounded(found: re.Match[str]) -> str:
-    return f"{float(found[0]):.{DIGITS}f}".rstrip("0").rstrip(".")
+    return f"{float(found[0]):.{DIGITS}g}"
 
 
 def _themed(found: re.Match[str]) -> str:

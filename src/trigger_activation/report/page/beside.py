@@ -42,8 +42,8 @@ def _sentence(table: TableInPrint, paper: InPrint, row: str, position: int) -> s
     if table.changes:
         facts = paper.protocol
         return (
-            f"In print ({where}; {facts.dataset}, {grey_levels(facts.eps)}): {published:.2f}. Data and networks differ, so "
-            "orders can be compared, magnitudes cannot."
+            f"In print ({where}; {facts.dataset}, {grey_levels(facts.eps)}): {published:.2f}. Data and networks "
+            "differ: orders can be compared, magnitudes cannot."
         )
     (pair,) = (known.pairs[position] for known in table.rows if known.label == row)
     return f"In print ({where}): {published:.2f}; the difference is {pair.measured - published:+.2f} points."

@@ -19,8 +19,8 @@ from trigger_activation.plan.layouts import (
     PageTable,
     TriggerLayout,
 )
-from trigger_activation.plan.recipes import PageParameters
 from trigger_activation.plan.order import in_print
+from trigger_activation.plan.recipes import PageParameters
 from trigger_activation.report.addresses import address, column_keys
 from trigger_activation.report.figures import DESCRIPTIONS
 from trigger_activation.report.figures.svg import embedded
@@ -38,18 +38,13 @@ from trigger_activation.store.documents import Document
 OUTCOMES = (Outcome.FAILS, Outcome.HOLDS, Outcome.UNDECIDED, Outcome.NOT_RUN)
 """In the order in which a reader asks for them."""
 LEAD = 40
-"""Words of a caption that stand open at most; the rest is one fold away."""
+"""Words of a caption that stand open at most."""
 
 
 def folded(sentences: Sequence[str]) -> tuple[str, str]:
-    """The first sentences of a caption, up to so many words, and the rest of them."""
-    words, count = 0, 0
-    for sentence in sentences:
-        words += len(sentence.split())
-        if words > LEAD:
-            break
-        count += 1
-    return " ".join(sentences[:count]), " ".join(sentences[count:])
+    """The first sentence of a caption, unless it is too long, and the rest, which is one fold away."""
+    first = sentences[:1] if len(sentences[0].split()) <= LEAD else []
+    return " ".join(first), " ".join(sentences[len(first) :])
 
 
 @dataclass(frozen=True)

@@ -55,11 +55,8 @@ def leaders(
     for table in tables:
         if isinstance(table.layout, AccuracyLayout) and table.layout in wanted:
             published = in_print.get(table.name)
-            ranked = standings(
-                table.layout,
-                [contents[path] for path in table.cells],
-                published.in_print if published else lambda row, column: None,
-            )
+            cells = [contents[path] for path in table.cells]
+            ranked = standings(table.layout, cells, published.in_print if published else None)
             keys = column_keys(table.layout.columns)
             rows = [_leader(table.name, table.layout, each, key, costs) for each, key in zip(ranked, keys, strict=True)]
             found += sorted(rows, key=lambda leader: -leader.mean.score.measured)
@@ -71,15 +68,14 @@ def _leader(name: str, layout: AccuracyLayout, standing: Standing, key: str, cos
         return Place(score, address(name, row, key) if row else name)
 
     its, undefended = (costs.get((layout.protocol.name, column)) for column in (standing.column.name, "none"))
-    both = its is not None and undefended is not None
     return Leader(
         dataset=layout.protocol.dataset,
         label=standing.column.label if not standing.column.group.startswith("Ours") else standing.column.full,
         clean=place(standing.clean, standing.clean.row),
         mean=place(standing.mean, "Mean" if layout.mean_row else ""),
         worst=place(standing.worst, standing.worst.row),
-        training=its.training.seconds / undefended.training.seconds if both else None,
-        test=its.timings[-1].milliseconds / undefended.timings[-1].milliseconds if both else None,
+        training=its.training.seconds / undefended.training.seconds if its and undefended else None,
+        test=its.timings[-1].milliseconds / undefended.timings[-1].milliseconds if its and undefended else None,
     )
 
 

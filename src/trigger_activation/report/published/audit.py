@@ -114,8 +114,8 @@ def _mean_rows(published: Published, tables: Sequence[str]) -> Check:
     return Check(
         "mean_rows",
         f"Mean rows of Tables {', '.join(tables)}",
-        f"Of {complete} printed means of Tables {listed(tables)}, {found['whole number']} imply a sum of their cells that is "
-        "off by a whole number, more than rounding explains: single printed cells are good to ±1.",
+        f"Of {complete} printed means of Tables {listed(tables)}, {found['whole number']} imply a sum of their cells "
+        "that is off by a whole number, more than rounding explains: single printed cells are good to ±1.",
         "The gap is n times the printed mean minus the sum of the n printed cells. Rounding of cells and mean explains "
         f"a gap of up to n/100, that is {' or '.join(str(n * CENT) for n in sizes)}. Of {complete} complete columns, "
         f"{found['whole number']} have a gap that is within rounding of a whole number other than zero, "
@@ -133,8 +133,8 @@ def _adaptive_means(published: Published, tables: Sequence[str]) -> Check:
     return Check(
         "adaptive_means",
         f"Mean rows of Tables {', '.join(tables)}",
-        f"{found['rounding'] + found['truncation']} of {legible} legible means of Tables {listed(tables)} are the rounded "
-        "or truncated means of their cells.",
+        f"Of {legible} legible means of Tables {listed(tables)}, {found['rounding'] + found['truncation']} are the "
+        "rounded or truncated means of their cells.",
         f"The same for adaptive attackers: of {legible} legible means, {found['rounding']} are rounded and "
         f"{found['truncation']} truncated means of their cells, {found['whole number'] + found['neither']} are "
         "something else. Recomputed means replace the illegible ones below.",
@@ -154,7 +154,7 @@ def _missing_cells(published: Published, tables: Sequence[str]) -> Check:
     return Check(
         "missing_cells",
         "Illegible cells",
-        f"What the mean of a column says of a cell in Tables {listed(tables)} that cannot be read, up to whole numbers: "
+        f"What means say of the cells of Tables {listed(tables)} that cannot be read, up to whole numbers: "
         f"{listed([str(record['implied']) for record in records]) or 'nothing'}.",
         "What an illegible cell was if the printed mean is the mean of the column. Gaps like those above would go into "
         "this one cell whole, so its units are uncertain.",
@@ -182,8 +182,8 @@ def _ranks_of_means(published: Published, tables: Sequence[str]) -> Check:
     return Check(
         "ranks_of_means",
         "First and second place in the mean",
-        f"{flips} of {len(records)} first and second places in the mean go to another defense if the means are taken of "
-        "the printed cells.",
+        f"Of {len(records)} first and second places in the mean, {flips} go to another defense if the means are taken "
+        "of the printed cells.",
         "Who comes first and second by the printed means, and by the means of the printed cells. A column with an "
         "illegible cell keeps its printed mean.",
         records,
@@ -197,7 +197,7 @@ def _networks(published: Published, dataset: str) -> int:
 
 def _white_box_share(published: Published, standard: Sequence[str], adaptive: Sequence[str]) -> Check:
     undefended = PrintedColumn("none")
-    records = []
+    records: Records = []
     for other in adaptive:
         (table,) = (t for t in standard if published.dataset(t) == published.dataset(other))
         networks = _networks(published, published.dataset(table))
@@ -218,7 +218,7 @@ def _white_box_share(published: Published, standard: Sequence[str], adaptive: Se
     return Check(
         "white_box_share",
         "The undefended column under two protocols",
-        f"The adaptive tables leave out pairs of one architecture, which the others show: {len(records) - impossible} of "
+        f"The adaptive tables seem to leave out pairs of one architecture: {len(records) - impossible} of "
         f"{len(records)} rows without defense agree with that, {impossible} would need a negative accuracy.",
         "Without defense, the adaptive tables and the others evaluate the same attack on the same networks, but the "
         "adaptive ones print more. If they leave out the n pairs of n² in which a network is attacked on itself, and "

@@ -13,9 +13,9 @@ from trigger_activation.plan.contents import Cell, Content
 from trigger_activation.plan.layouts import AccuracyLayout, ComparedTable, Facts, InPrint
 from trigger_activation.report.addresses import column_keys
 from trigger_activation.report.narrowing import narrowed
+from trigger_activation.report.published.claims import Term
 from trigger_activation.report.published.numbers import CLEAN, MEAN, PrintedColumn, Published
 from trigger_activation.report.published.run import OFF_DIAGONAL, PRINTED, published_column, published_row, run_of
-from trigger_activation.report.published.claims import Term
 from trigger_activation.report.published.verdicts import Judgement, in_print, judge_claims
 from trigger_activation.report.published.wording import column_name
 from trigger_activation.report.tables.accuracy import statistics

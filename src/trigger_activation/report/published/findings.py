@@ -73,9 +73,9 @@ def _tally(comparison: Comparison) -> str:
     here, there = (tally(comparison.judgements, measure) for measure in (PRINTED, PUBLISHED))
     tested = len(comparison.judgements) - here[Outcome.NOT_RUN]
     return (
-        f"Of the paper's {len(comparison.judgements)} statements about its tables this run can test {tested}: it supports "
-        f"{here[Outcome.HOLDS]}, contradicts {here[Outcome.FAILS]} and leaves {here[Outcome.UNDECIDED]} open; the "
-        f"published tables themselves contradict {there[Outcome.FAILS]}."
+        f"Of the paper's {len(comparison.judgements)} statements about its tables this run can test {tested}: it "
+        f"supports {here[Outcome.HOLDS]}, contradicts {here[Outcome.FAILS]} and leaves {here[Outcome.UNDECIDED]} open; "
+        f"the published tables themselves contradict {there[Outcome.FAILS]}."
     )
 
 
@@ -84,9 +84,7 @@ def _layout(tables: Sequence[ComparedTable]) -> AccuracyLayout | None:
     return next(iter(ranked_tables(table.layout for table in tables)), None)
 
 
-def _kept(
-    layout: AccuracyLayout, comparison: Comparison, cells: Mapping[str, Sequence[Content]]
-) -> list[Kept]:
+def _kept(layout: AccuracyLayout, comparison: Comparison, cells: Mapping[str, Sequence[Content]]) -> list[Kept]:
     """What the best trigger keeps, and no defense, and adversarial training."""
     (table,) = (table for table in comparison.tables if table.number == layout.number)
     contents = cells[table.name]
@@ -106,9 +104,10 @@ def _kept(
 
 def _gain(layout: AccuracyLayout, kept: Sequence[Kept]) -> str:
     each = listed([f"{one.defense} keeps {one.attacked:.1f} %" for one in kept])
+    apart = listed([f"{one.other_architectures:.1f}" for one in kept])
     return (
-        f"Under transfer attacks on {layout.protocol.dataset} (the mean of Table {layout.number}), {each}; between networks "
-        f"of different architectures alone it is {listed([f'{one.other_architectures:.1f}' for one in kept])} %."
+        f"Under transfer attacks on {layout.protocol.dataset} (the mean of Table {layout.number}), {each}; between "
+        f"networks of different architectures alone it is {apart} %."
     )
 
 

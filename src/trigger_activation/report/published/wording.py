@@ -35,7 +35,7 @@ Named = Callable[[Term], str]
 
 
 def column_name(column: PrintedColumn) -> str:
-    """``fixed trigger εₜ = 64/255``; the budget of adversarial training, which is always that of the attack, is left out."""
+    """``fixed trigger εₜ = 64/255``, without the budget of adversarial training, which is that of the attack."""
     name = DEFENSES.get(column.defense, column.defense)
     symbol, _, value = column.param.partition("=")
     return name if not value or symbol == "eps" else f"{name} {SYMBOLS.get(symbol, symbol)} = {value}"

@@ -10,8 +10,8 @@ from trigger_activation.science.evaluation.contrast import difference
 from trigger_activation.science.evaluation.results import PairMean
 
 MARKS = (
-    "Bold: the best of a row and those below it, down to the first that lies outside the 95 % interval of the difference, over "
-    "images and seeds; underlined: the next. A row in which bold would be more than half has no marks."
+    "Bold: the best of a row and those below it, down to the first that lies outside the 95 % interval of the "
+    "difference, over images and seeds; underlined: the next. Where bold would be three quarters of a row, nothing is."
 )
 
 
@@ -24,7 +24,7 @@ def marked(row: Sequence[PairMean]) -> list[str]:
     """
     ranked = sorted(row, key=lambda shown: -shown.mean)
     best = list(takewhile(lambda shown: _as_good(ranked[0], shown), ranked))
-    if 2 * len(best) > max(len(row), 2):
+    if len(row) > 1 and 4 * len(best) >= 3 * len(row):
         return [""] * len(row)
     lowest = best[-1].mean if best else math.inf
     second = ranked[len(best)].mean if len(best) < len(ranked) else None

@@ -184,7 +184,7 @@ document.querySelectorAll("section.table table").forEach((table) => {
   prepareSorting(table);
   prepareNumbers(table);
   // The columns with the paper's own method stay in view side by side.
-  const last = table.querySelector("tr > td.ours:last-child");
+  const last = table.querySelector("td.ours:last-child");
   if (last) table.style.setProperty("--last", `${last.offsetWidth}px`);
 });
 
@@ -214,12 +214,16 @@ function offerFilters(section) {
   const names = new Set(rows.map((row) => row.cells[1].textContent));
   choice.append(...["all", ...names].map((name) => element("option", name)));
   choice.parentElement.hidden = names.size < 2;
-  choice.oninput = search.oninput = () => {
+  const narrow = () => {
+    section.toggleAttribute("data-one", choice.value !== "all");
     for (const row of rows) {
       const [label, name] = [...row.cells].map((cell) => cell.textContent);
       row.hidden = !(["all", name].includes(choice.value) && label.toLowerCase().includes(search.value.toLowerCase()));
     }
   };
+  choice.oninput = search.oninput = narrow;
+  choice.value = rows[0].cells[1].textContent;
+  narrow();
   section.querySelector(".filters").hidden = false;
 }
 const ranking = document.getElementById("leaders");
@@ -229,7 +233,8 @@ if (ranking) offerFilters(ranking);
 
 function keepInView(link) {
   const menu = document.querySelector("nav");
-  if (menu.scrollHeight > menu.clientHeight) menu.scrollTop = link.offsetTop - menu.clientHeight / 2;
+  menu.scrollTop = link.offsetTop - menu.clientHeight / 2;
+  menu.scrollLeft = link.offsetLeft - menu.clientWidth / 2;
 }
 
 const watcher = new IntersectionObserver(
