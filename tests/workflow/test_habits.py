@@ -23,11 +23,11 @@ CHECKPOINT = "results/checkpoints/smoke/vgg-s__at/seed0.safetensors"
 NOTHING: dict[str, int] = {}
 FOR_CELL = {"dataset": 2, "checkpoint": 4, "tae": 2, "cell": 1}
 FOR_TABLE = {"dataset": 2, "checkpoint": 14, "tae": 6, "cell": 24, "table": 1}
-TARGETS = {"table": 12, "figure": 6, "comparison": 1, "audit": 1, "metrics": 1, "page": 1, **PDF}
+TARGETS = {"table": 12, "figure": 6, "findings": 1, "comparison": 1, "audit": 1, "metrics": 1, "page": 1, **PDF}
 STUDIES = {"cost": 6, "trigger": 2, "flip": 1, "concept": 1, "theory": 1, "whitebox": 3}
 HEAVY = {"dataset": 2, "checkpoint": 16, "helper": 2, "tae": 32, "purified": 4, "purified_clean": 2}
 EVERYTHING = {**HEAVY, "cell": 51, **STUDIES, **TARGETS, "run_record": 1}
-RENDERED = {"table": 10, "figure": 4, "comparison": 1, "metrics": 1, "page": 1, **PDF}
+RENDERED = {"table": 10, "figure": 4, "findings": 1, "comparison": 1, "metrics": 1, "page": 1, **PDF}
 BELOW_CELLS = {"cell": 51, **RENDERED, "figure": 2}
 BELOW_TAES = {"tae": 32, "purified": 4, "cell": 38, "concept": 1, "theory": 1, **RENDERED}
 BELOW_CHECKPOINTS = {
@@ -98,7 +98,7 @@ HABITS = (
             "complete=yes": "complete: it is true or false, not 'yes'",
             "allow_missing=0": "allow_missing: it is true or false, not 0",
             "gpu=maybe": "gpu: input should be 'required', 'optional' or 'none'",
-            "cluster=mine": "cluster: input should be a valid dictionary",
+            "cluster=mine": "cluster is no known key",
             "complete=true allow_missing=true": "complete=true and allow_missing=true contradict each other",
         }.items()
     ),
