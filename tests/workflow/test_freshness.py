@@ -13,7 +13,7 @@ from tests.support.smoke_project import PDF, QUIET, Project, scramble_times
 
 pytestmark = pytest.mark.workflow
 
-MIFGSM = {"tae": 8, "cell": 9, "table": 4, "comparison": 1, "metrics": 1, "page": 1, **PDF}
+MIFGSM = {"tae": 8, "cell": 9, "table": 4, "findings": 1, "comparison": 1, "metrics": 1, "page": 1, **PDF}
 """What depends on that attack."""
 
 
@@ -74,12 +74,12 @@ def test_changing_it_back_plans_nothing(copy: Project) -> None:
 @pytest.mark.engine
 def test_a_changed_label_plans_only_what_prints_it(copy: Project) -> None:
     copy.edit("config/attacks/gradient.yaml", "label: PGD", "label: PGD-20")
-    assert copy.planned() == {"table": 10, "figure": 4, "comparison": 1, "metrics": 1, "page": 1, **PDF}
+    assert copy.planned() == {"table": 10, "figure": 4, "findings": 1, "comparison": 1, "metrics": 1, "page": 1, **PDF}
 
 
 def test_a_changed_published_number_plans_only_reports(copy: Project) -> None:
     copy.edit("config/published/published.csv", "94.25", "94.26")
-    assert copy.planned() == {"comparison": 1, "audit": 1, "page": 1}
+    assert copy.planned() == {"findings": 1, "comparison": 1, "audit": 1, "page": 1}
 
 
 def test_planning_writes_nothing(copy: Project) -> None:
@@ -118,7 +118,16 @@ def test_complete_makes_every_artifact_from_committed_cells(copy: Project) -> No
     made = {"dataset": 2, "checkpoint": 16, "helper": 2, "tae": 32, "purified": 4, "purified_clean": 2}
     measured = {"cell": 51, "cost": 6, "trigger": 2, "flip": 1, "concept": 1, "theory": 1, "whitebox": 3}
     # The audit rests on config alone, so it is complete already.
-    rendered = {"table": 12, "figure": 6, "comparison": 1, "metrics": 1, "run_record": 1, "page": 1, **PDF}
+    rendered = {
+        "table": 12,
+        "figure": 6,
+        "findings": 1,
+        "comparison": 1,
+        "metrics": 1,
+        "run_record": 1,
+        "page": 1,
+        **PDF,
+    }
     assert planned == {**made, **measured, **rendered}
 
 

@@ -183,7 +183,7 @@ def rules(artifacts: Iterable[Artifact]) -> dict[str, int]:
     return {name: names.count(name) for name in names}
 
 
-RULES = [kind.rule_name for kind in KINDS if kind.name not in ("imported", "audit")]
+RULES = [kind.rule_name for kind in KINDS if kind.name not in ("ensemble", "imported", "audit")]
 
 
 @pytest.mark.engine

@@ -103,7 +103,7 @@ CAPTION = "tables/table7.yaml", "title: Accuracy under", "title: Accuracies unde
 LABEL = "experiments/smoke.yaml", "label: 32/255}", "label: largest}"
 COLUMN = "experiments/smoke.yaml", "label: 32/255}\n", "label: 32/255}\n      - {victim: learn_4}\n"
 SEED = "protocols/smoke.yaml", "paradigms: {fixed_64: 2}", "paradigms: {fixed_64: 2, tdat: 2}"
-REPORTS = {"comparison": 1, "metrics": 1, "page": 1, **PDF}
+REPORTS = {"findings": 1, "comparison": 1, "metrics": 1, "page": 1, **PDF}
 ONE_TABLE = {"table": 1, **REPORTS}
 MIFGSM = {"tae": 8, "cell": 9, "table": 4, **REPORTS}
 

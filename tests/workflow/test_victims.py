@@ -95,6 +95,7 @@ def test_one_key_and_one_column_plan_one_column(copy: Project) -> None:
         "imported": 1,
         "cell": 4,
         "table": 1,
+        "findings": 1,
         "comparison": 1,
         "metrics": 1,
         "page": 1,
