@@ -64,7 +64,7 @@ def use(wheel: Path, folder: Path) -> None:
     imported = run(python, "-c", USES, cwd=folder)
     if not imported.startswith(str(packages)):
         sys.exit(f"What was imported is not the wheel's: {imported}")
-    run(str(folder / "bin/trigact"), "--help", cwd=folder)
+    run(str(folder / "bin/trigact"), "--version", cwd=folder)
 
 
 def run(*command: str, cwd: Path | None = None) -> str:

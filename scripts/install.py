@@ -32,10 +32,12 @@ CAUSES = {
     r"No space left on device|Disk quota exceeded|os error 28": "the disk is full: free some room, or name a folder on "
     "another one with ENV=, and with TMPDIR= one for what is unpacked on the way",
     r"NewConnectionError|NameResolutionError|Failed to establish|Temporary failure in name|dns error|timed out|"
-    r"error sending request|Connection (refused|reset|aborted)|ProxyError": "no package index answers: look at the "
+    r"error sending request|Connection (?:refused|reset|aborted)|ProxyError": "no package index answers: look at the "
     "network, or name a mirror (PIP_INDEX_URL for pip, UV_DEFAULT_INDEX for uv); running this again goes on from here",
-    r"No matching distribution|no wheels? with a matching|has no (usable )?wheels": "the index lacks the locked "
-    "version of a package, or has none for this Python and machine",
+    r"confirming the ssl certificate|CERTIFICATE_VERIFY_FAILED|invalid peer certificate": "the index's certificate "
+    "is not trusted here: name the file of your network's own ones (PIP_CERT for pip, SSL_CERT_FILE for uv)",
+    r"No matching distribution found for (\S+)|Because (\S+) (?:has no|was not found)": "the package index has none "
+    "for this Python and machine of",
     r"ensurepip": "this Python cannot make environments: install its venv module (Debian: python3-venv)",
 }
 """Pattern in what an installer prints -> what is wrong and how to mend it."""
@@ -93,8 +95,8 @@ def run(command: list[str], expected: int = 0) -> None:
 def _cause(lines: list[str]) -> str:
     text = "\n".join(lines)
     for pattern, sentence in CAUSES.items():
-        if re.search(pattern, text):
-            return sentence
+        if match := re.search(pattern, text):
+            return " ".join([sentence, *filter(None, match.groups())])
     errors = [line for line in lines if re.match(r"error|ERROR|×|.*Error:", line)]
     return (errors or lines or ["the installer failed without a word"])[-1]
 

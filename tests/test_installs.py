@@ -119,7 +119,7 @@ def test_an_index_that_does_not_answer_has_none(install: ModuleType) -> None:
     ("printed", "said"),
     [
         ("raise OSError(28, 'No space left on device')", "the disk is full"),
-        ("raise SystemExit('ERROR: No matching distribution found for x==1')", "the index lacks the locked version"),
+        ("raise SystemExit('ERROR: No matching distribution found for x==1')", "the package index has none for this"),
         ("raise SystemExit('ERROR: something else')", "ERROR: something else"),
     ],
 )
