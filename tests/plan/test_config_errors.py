@@ -242,7 +242,7 @@ BROKEN_FILES = {
         "protocols/cifar10.yaml", "eps: 8/255,", "eps: 8/255, eps: 8/255,", ("line 12", "'eps'", "keep one")
     ),
     "variant given twice in a file": Mistake(
-        "attacks/gradient.yaml", "gra:\n", "pgd:\n", ("line 47", "'pgd'", "keep one")
+        "attacks/gradient.yaml", "gra:\n", "pgd:\n", ("line 48", "'pgd'", "keep one")
     ),
     "variant given twice in a folder": Mistake(
         "attacks/input_transformation.yaml", "l2t:\n", "pgd:\n", ("pgd", "attacks/gradient.yaml", "rename one")

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from tests.support.projects import ROOT, Project, shipped_plan
+from trigger_activation.plan.config import load_config
 from trigger_activation.plan.contents import Cell, Content, Findings, MeasuredTrigger, TriggerStudy
 from trigger_activation.plan.counterparts import counterpart
 from trigger_activation.plan.layouts import AccuracyLayout, ComparedTable, Facts, TriggerLayout
@@ -28,7 +29,6 @@ from trigger_activation.report.published.comparison import (
 )
 from trigger_activation.report.published.findings import differences
 from trigger_activation.report.published.numbers import PrintedColumn, Published, parse
-from trigger_activation.report.published.paper import parse_paper
 from trigger_activation.report.published.render import render_comparison
 from trigger_activation.report.published.run import OFF_DIAGONAL, PRINTED
 from trigger_activation.report.published.verdicts import ClaimVerdict, Finding, Outcome, judge
@@ -313,7 +313,8 @@ def test_every_statement_can_fail() -> None:
 
 
 def rendered_files(comparison: Comparison) -> dict[str, str]:
-    paper = parse_paper((ROOT / "config/published/paper.yaml").read_text(encoding="utf-8"))
+    paper = load_config(ROOT / "config").paper
+    assert paper
     found = Findings(
         dataset="", table="", kept=[], headline=["One."], differences=differences(comparison), verdicts=[], audit=[]
     )

@@ -384,7 +384,7 @@ class TestMerkleTree:
         changed = self.changed(project.plan())
         assert changed == self.of_attack("pgd")
         kinds = {"tae", "purified", "cell", "whitebox", "concept", "theory", "table", "figure", "comparison", "metrics"}
-        assert self.kinds(changed) == kinds | {"page", "run", "pdf"}
+        assert self.kinds(changed) == kinds | {"findings", "page", "run", "pdf"}
 
     def test_a_version_of_an_attack(self, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(ATTACKS["difgsm"], "version", ATTACKS["difgsm"].version + 1)
@@ -444,6 +444,7 @@ class TestMerkleTree:
         assert self.kinds(self.changed(project.plan())) == {
             "table",
             "figure",
+            "findings",
             "comparison",
             "metrics",
             "page",
@@ -453,7 +454,7 @@ class TestMerkleTree:
     def test_the_label_of_an_attack_reaches_what_shows_it(self, project: Project) -> None:
         project.replace("attacks/gradient.yaml", "label: GRA", "label: Gra")
         experiments = ("paper", "demo", "smoke")
-        files = ("table4.tex", "comparison.md", "metrics.yaml", "index.html", "paper.pdf")
+        files = ("table4.tex", "findings.json", "comparison.md", "metrics.yaml", "index.html", "paper.pdf")
         assert self.changed(project.plan()) == {f"paper_tables/{e}/{file}" for e in experiments for file in files}
 
     def test_the_title_of_a_protocol_reaches_nothing(self, project: Project) -> None:

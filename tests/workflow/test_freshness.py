@@ -56,6 +56,7 @@ def test_a_changed_attack_plans_exactly_what_depends_on_it(copy: Project) -> Non
         "paper_tables/smoke/table1.tex",
         "paper_tables/smoke/table4.tex",
         "paper_tables/smoke/table8.tex",
+        "paper_tables/smoke/findings.json",
         "paper_tables/smoke/comparison.md",
         "paper_tables/smoke/metrics.yaml",
         "paper_tables/smoke/index.html",

@@ -60,10 +60,10 @@ def test_captions_name_what_was_really_used(finished: Project) -> None:
 
 def test_the_comparison_judges_what_the_run_has(finished: Project) -> None:
     text = (finished.folder / "paper_tables/smoke/comparison.md").read_text()
-    assert "Magnitudes are not comparable" in text
-    assert "Columns not run: jpeg q=75" in text
+    assert "magnitudes cannot" in text
+    assert "Columns not run: JPEG q = 75" in text
     row = next(line for line in text.splitlines() if line.startswith("| Learnable triggers are smaller"))
-    assert "2 not run" in row
+    assert "2 not tested" in row
 
 
 def test_cells_hold_counts_that_give_their_means(finished: Project) -> None:

@@ -46,6 +46,7 @@ class PagePlanner:
         parameters = recipes.PageParameters(
             experiment=self.name,
             title=self.experiment.title,
+            paper=self.config.paper if papers else None,
             papers=papers,
             published=published,
             tables=[

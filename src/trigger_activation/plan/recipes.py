@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from trigger_activation.plan.config.paper import Paper
 from trigger_activation.plan.layouts import (
     ComparedTable,
     InPrint,
@@ -184,6 +185,7 @@ class WhiteBoxParameters(KindParameters):
 class ComparisonParameters(KindParameters):
     """Of a run beside the published numbers."""
 
+    paper: Paper
     tables: list[ComparedTable]
     published: dict[str, str]
     """File of published numbers -> sha256."""
@@ -223,6 +225,8 @@ class PageParameters(KindParameters):
 
     experiment: str
     title: str
+    paper: Paper | None
+    """None where nothing is compared with it."""
     papers: dict[str, list[InPrint]]
     """Name of a table -> what the paper has in place of each of its slots."""
     published: dict[str, str]

@@ -28,8 +28,6 @@ PUBLISHED = "published.csv"
 """All numbers that the paper prints, below ``config/published``."""
 WORDS = "table6.csv"
 """The words of Table VI, beside it."""
-ABOUT = "paper.yaml"
-"""Title, authors and edition of the paper, beside both."""
 
 
 class ReportPlanner:
@@ -59,8 +57,11 @@ class ReportPlanner:
         if kind == "findings":
             published = self._published(PUBLISHED, WORDS)
             return self._add(kinds.FINDINGS, recipes.FindingsParameters(tables=compared, published=published), inputs)
-        published = self._published(PUBLISHED, WORDS, ABOUT)
-        return self._add(kinds.COMPARISON, recipes.ComparisonParameters(tables=compared, published=published), inputs)
+        published = self._published(PUBLISHED, WORDS)
+        if self.config.paper is None:
+            raise UserError("config/published/paper.yaml is missing: a comparison needs it, so restore it")
+        parameters = recipes.ComparisonParameters(paper=self.config.paper, tables=compared, published=published)
+        return self._add(kinds.COMPARISON, parameters, inputs)
 
     def _compared(self, tables: Mapping[str, str]) -> list[ComparedTable]:
         return [
@@ -80,7 +81,7 @@ class ReportPlanner:
         """For the page of an experiment with a comparison: what is in print for each table, and the published files."""
         if "comparison" not in self.experiment.reports:
             return {}, {}
-        return self._papers(tables), self._published(PUBLISHED, ABOUT)
+        return self._papers(tables), self._published(PUBLISHED)
 
     def pdf(self, targets: Mapping[str, str]) -> str:
         """One document of all tables and figures.

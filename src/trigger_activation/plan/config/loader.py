@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from trigger_activation.errors import UserError, suggest
 from trigger_activation.plan.config import schema
+from trigger_activation.plan.config.paper import Paper
 from trigger_activation.plan.config.schema import SLUG, Config
 
 M = TypeVar("M")
@@ -145,10 +146,11 @@ def load_config(root: Path, experiment: str | None = None) -> Config:
             for name, document in _documents(root / folder).items()
         }
     content["published"] = {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted((root / "published").glob("*"))
-        if path.suffix in (".csv", ".yaml")
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted((root / "published").glob("*.csv"))
     }
+    about = root / "published/paper.yaml"
+    if about.exists():
+        content["paper"] = validate(Paper, read_yaml(about), str(about))
     config = validate(Config, content, str(root))
     check_names(config, root)
     return config

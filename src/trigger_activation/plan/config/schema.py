@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import AfterValidator, Field, JsonValue, PositiveInt, PrivateAttr, model_validator
 
 from trigger_activation.parameters import ExternalFile, PixelFraction, Sha256, StrictModel
+from trigger_activation.plan.config.paper import Paper
 from trigger_activation.science.sanity import SanityLimits
 from trigger_activation.science.training.settings import TrainingSettings
 
@@ -498,4 +499,6 @@ class Config(StrictModel):
     offered: dict[str, list[str]] = {}
     """Folder of config -> variants in it that no experiment need show."""
     published: dict[str, str] = {}
-    """Name -> sha256 of the files in ``config/published``."""
+    """Name -> sha256 of the files of numbers in ``config/published``."""
+    paper: Paper | None = None
+    """What ``config/published/paper.yaml`` says."""

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
+from trigger_activation.plan.config.paper import Paper
 from trigger_activation.plan.contents import Findings, RunTotals, Verdict
 from trigger_activation.plan.layouts import (
     AccuracyLayout,
@@ -28,7 +29,6 @@ from trigger_activation.report.page.beside import Beside, beside
 from trigger_activation.report.page.details import Labels, Sheet, sheets
 from trigger_activation.report.page.leaders import Leader, leaders
 from trigger_activation.report.published.comparison import Comparison
-from trigger_activation.report.published.paper import Paper
 from trigger_activation.report.published.verdicts import Outcome
 from trigger_activation.report.tables import build as build_table
 from trigger_activation.report.tables.grid import Entry, Grid, Header, Row, unescape_markdown
@@ -219,7 +219,6 @@ def build(
     figures: Sequence[Figure] = (),
     run: tuple[RunTotals, bool] | None = None,
     comparison: Comparison | None = None,
-    paper: Paper | None = None,
     findings: Findings | None = None,
 ) -> Page:
     """Collect what a page shows.
@@ -230,7 +229,6 @@ def build(
         figures: as rendered.
         run: the content of ``run.json``, and whether it is of the recipe planned.
         comparison: with the published numbers, if there is one.
-        paper: that published them.
         findings: what the experiment found, if it says so.
     """
     told = beside(comparison, parameters.papers) if comparison else {}
@@ -240,7 +238,7 @@ def build(
     return Page(
         experiment=parameters.experiment,
         title=parameters.title,
-        paper=paper,
+        paper=parameters.paper,
         findings=findings,
         leaders=leaders(
             parameters.tables,

@@ -11,10 +11,10 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from trigger_activation.plan.config.paper import Paper
 from trigger_activation.plan.contents import Findings
 from trigger_activation.report.published.audit import Check
 from trigger_activation.report.published.comparison import PUBLISHED, Comparison, Pair, TableInPrint
-from trigger_activation.report.published.paper import Paper
 from trigger_activation.report.published.run import OFF_DIAGONAL, PRINTED
 from trigger_activation.report.published.verdicts import WHOLE, ClaimVerdict, Finding, Judgement, Outcome
 from trigger_activation.report.published.wording import Named, column_name, decided_by

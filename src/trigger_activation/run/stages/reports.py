@@ -21,7 +21,7 @@ from trigger_activation.plan.recipes import (
     PdfParameters,
     RunParameters,
 )
-from trigger_activation.plan.reports import ABOUT, PUBLISHED, WORDS
+from trigger_activation.plan.reports import PUBLISHED, WORDS
 from trigger_activation.report import page
 from trigger_activation.report.figures import draw
 from trigger_activation.report.pdf.latex import compile_pdf
@@ -30,7 +30,6 @@ from trigger_activation.report.published.audit import audit
 from trigger_activation.report.published.comparison import Comparison, compare
 from trigger_activation.report.published.findings import find
 from trigger_activation.report.published.numbers import Published, parse
-from trigger_activation.report.published.paper import Paper, parse_paper
 from trigger_activation.report.published.render import render_audit, render_comparison
 from trigger_activation.report.tables import build
 from trigger_activation.report.tables.grid import as_values
@@ -46,7 +45,7 @@ def make_comparison(job: Job[ComparisonParameters]) -> None:
     tables = job.parameters.tables
     cells = {table.name: job.contents(table.name) for table in tables}
     compared = compare(_published(job), tables, cells)
-    job.publish_texts(render_comparison(compared, _paper(job), _found(job, tables, cells)))
+    job.publish_texts(render_comparison(compared, job.parameters.paper, _found(job, tables, cells)))
 
 
 def make_findings(job: Job[FindingsParameters]) -> None:
@@ -136,8 +135,7 @@ def make_page(job: Job[PageParameters]) -> None:
     account = job.optional_document("run")
     run = (account[0].content, account[1]) if account else None
     found = job.contents("findings")
-    paper = _paper(job) if job.parameters.papers else None
-    built = page.build(job.parameters, cells, figures, run, _compared(job, cells), paper, found[0] if found else None)
+    built = page.build(job.parameters, cells, figures, run, _compared(job, cells), found[0] if found else None)
     job.publish_texts({Path(job.spec.path).name: page.render(built)})
 
 
@@ -166,10 +164,6 @@ def _published(
     job: Job[AuditParameters] | Job[ComparisonParameters] | Job[FindingsParameters] | Job[PageParameters],
 ) -> Published:
     return parse(job.published(PUBLISHED, job.parameters.published[PUBLISHED]))
-
-
-def _paper(job: Job[ComparisonParameters] | Job[PageParameters]) -> Paper:
-    return parse_paper(job.published(ABOUT, job.parameters.published[ABOUT]))
 
 
 def make_pdf(job: Job[PdfParameters]) -> None:

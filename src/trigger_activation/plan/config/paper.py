@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import yaml
-from pydantic import ValidationError
-
-from trigger_activation.errors import UserError
 from trigger_activation.parameters import FrozenModel
 
 
@@ -26,16 +22,3 @@ class Paper(FrozenModel):
     def reference(self) -> str:
         """Venue, year and preprint in one line."""
         return f"{self.venue}, {self.year}; {self.preprint}"
-
-
-def parse_paper(text: str) -> Paper:
-    """Read the YAML file.
-
-    Raises:
-        UserError: it is no YAML, or lacks something.
-    """
-    try:
-        return Paper.model_validate(yaml.safe_load(text))
-    except (yaml.YAMLError, ValidationError) as error:
-        first = str(error).splitlines()[0]
-        raise UserError(f"config/published/paper.yaml does not describe the paper ({first}): restore it") from None
