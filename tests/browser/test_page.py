@@ -109,7 +109,7 @@ class TestPanel:
         assert matrix.locator("tbody tr").first.locator("td").nth(1).inner_text() == f"{expected:.2f}"
         means = panel.locator("table").first
         assert f"{content['means']['off_diagonal']['mean']:.2f}" in means.inner_text()
-        assert panel.get_by_text(f"snakemake {cell}", exact=True).is_visible()
+        assert panel.get_by_text(f"snakemake -f {cell}", exact=True).is_visible()
         assert panel.get_by_text(plan[cell].recipe, exact=True).is_visible()
         lines = panel.locator("dl").all_inner_texts()
         assert any("attack.eps\n16/255" in text for text in lines)
