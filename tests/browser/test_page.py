@@ -222,12 +222,6 @@ def test_small_print_is_at_most_a_tenth_of_the_page(opened: Open, width: int) ->
     assert 0 < small_print(opened(width=width)) <= 0.1
 
 
-def test_it_paints_within_a_second(opened: Open) -> None:
-    page = opened()
-    page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length > 0")
-    assert page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime") < 1000
-
-
 class TestColours:
     def test_the_button_overrides_the_system(self, opened: Open) -> None:
         page = opened(colours="light")
