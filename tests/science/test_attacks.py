@@ -37,8 +37,19 @@ every_attack = pytest.mark.parametrize("name", ATTACKS.names())
 class Toy(NetworkFamily):
     """The family of the untrained network below."""
 
-    def build(self, image_size: int, classes: int) -> nn.Module:
-        raise NotImplementedError
+    def build(self, image_size: int, classes: int) -> nn.Module:  # noqa: ARG002
+        return nn.Sequential(
+            nn.Conv2d(3, 8, 3, padding=1),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.Dropout(0.5),
+            nn.Conv2d(8, 8, 3, stride=2, padding=1),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(2),
+            nn.Flatten(),
+            nn.Linear(32, classes),
+        )
 
     def feature_layer(self, stage: Literal[1, 2]) -> str:
         return {1: "2", 2: "6"}[stage]
@@ -71,18 +82,7 @@ def network() -> nn.Module:
     """Untrained, in training mode, with everything whose state or randomness an attack could disturb."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        return nn.Sequential(
-            nn.Conv2d(3, 8, 3, padding=1),
-            nn.BatchNorm2d(8),
-            nn.ReLU(),
-            nn.Dropout(0.5),
-            nn.Conv2d(8, 8, 3, stride=2, padding=1),
-            nn.BatchNorm2d(8),
-            nn.ReLU(),
-            nn.AdaptiveAvgPool2d(2),
-            nn.Flatten(),
-            nn.Linear(32, 10),
-        )
+        return Toy().build(16, 10)
 
 
 @pytest.fixture
