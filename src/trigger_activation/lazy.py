@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     import numpy as numpy
     import torch as torch
     import torchvision as torchvision
+    from scipy import special as special
     from torch.nn import functional as functional
 else:
     diffusers = LazyModule("diffusers")
     numpy = LazyModule("numpy")
+    special = LazyModule("scipy.special")
     torch = LazyModule("torch")
     functional = LazyModule("torch.nn.functional")
     torchvision = LazyModule("torchvision")

@@ -165,8 +165,8 @@ def show_tables(options: argparse.Namespace) -> int:
 
 
 def compare_cells(options: argparse.Namespace) -> int:
-    """Print how each cell differs from the one before it, with both sorts of uncertainty."""
-    from trigger_activation.science.evaluation.contrast import difference
+    """Print how each cell differs from the one before it, and how far that can be trusted."""
+    from trigger_activation.science.evaluation.contrast import difference, told
 
     cells = [_accuracy_cell(path) for path in options.paths]
     if len(cells) < 2:
@@ -176,7 +176,7 @@ def compare_cells(options: argparse.Namespace) -> int:
     for before, after in itertools.pairwise(cells):
         for pairs in (pairs for pairs in after.means if pairs in before.means):
             change = difference(after.means[pairs], before.means[pairs])
-            print(f"{before.column} -> {after.column}, {pairs.replace('_', ' ')} pairs: {change}")
+            print(f"{before.column} -> {after.column}, {pairs.replace('_', ' ')} pairs: {told(change)}")
     return 0
 
 

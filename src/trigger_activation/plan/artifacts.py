@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 from trigger_activation.errors import UserError, suggest
@@ -100,9 +101,9 @@ class ProtocolArtifacts:
             return [self.config.victims[victim].network], [0]
         return self.protocol.networks, list(self.protocol.seeds.of(victim))
 
-    def tae(self, network: str, paradigm: str, attack: str) -> str:
-        """The adversarial images of one attack on the first seed's surrogate, or on an ensemble of that name."""
-        names = self._crafted(network, paradigm, attack)
+    def tae(self, network: str, paradigm: str, attack: str, seed: int = 0) -> str:
+        """The adversarial images of one attack on one seed's surrogate, or on an ensemble of that name."""
+        names = self._crafted(network, paradigm, attack, seed)
         if (path := kinds.TAE.path(names)) in self.plan.artifacts:
             return path
         variant = self.config.networks[network]
@@ -111,7 +112,7 @@ class ProtocolArtifacts:
         parameters = recipes.TaeParameters(
             attack=method.parameters,
             batch_size=self.protocol.attack.batch_size,
-            images=self.protocol.evaluation.images,
+            images=self._images(attack),
             threads=self.protocol.threads,
             **({"without_trigger": True} if self.config.attacks[attack].without_trigger else {}),
         )
@@ -120,19 +121,29 @@ class ProtocolArtifacts:
             names,
             parameters,
             {
-                "surrogate": self._attacked(network, paradigm),
+                "surrogate": self._attacked(network, paradigm, seed),
                 "test": (self.dataset("test"),),
                 **self._helper_input("attacks", attack),
             },
             {"attack": method},
         )
 
-    def _attacked(self, network: str, paradigm: str) -> tuple[str, ...]:
-        """The first seed's surrogate, or the members of the ensemble of that name."""
+    def _attacked(self, network: str, paradigm: str, seed: int) -> tuple[str, ...]:
+        """The surrogate of a seed, or the members of the ensemble of that name: of that seed and those after it."""
         if (ensemble := self.protocol.ensembles.get(paradigm)) is None:
-            return (self.checkpoint(network, paradigm, 0),)
-        trained = [self.protocol.roles.get(name, name) for name in ensemble.paradigms]
-        return tuple(self.checkpoint(network, name, seed) for name in trained for seed in range(ensemble.seeds))
+            return (self.checkpoint(network, paradigm, seed),)
+        return tuple(
+            self.checkpoint(network, name, member % len(self.protocol.seeds.of(name)))
+            for name in self._members(paradigm)
+            for member in range(seed, seed + ensemble.seeds)
+        )
+
+    def _members(self, ensemble: str) -> list[str]:
+        return [self.protocol.roles.get(name, name) for name in self.protocol.ensembles[ensemble].paradigms]
+
+    def _images(self, attack: str) -> int:
+        """On how many test images an attack is tried."""
+        return self.protocol.attack.images.get(attack, self.protocol.evaluation.images)
 
     def ensemble(self, name: str) -> EnsembleSettings:
         """The surrogates of that name that are attacked as one.
@@ -147,9 +158,9 @@ class ProtocolArtifacts:
             )
         return self.protocol.ensembles[name]
 
-    def _crafted(self, network: str, paradigm: str, attack: str) -> dict[str, str]:
-        """The names of a TAE set: it is crafted on the first seed's surrogate."""
-        return {"protocol": self.name, "network": network, "paradigm": paradigm, "seed": "0", "attack": attack}
+    def _crafted(self, network: str, paradigm: str, attack: str, seed: int) -> dict[str, str]:
+        """The names of a TAE set."""
+        return {"protocol": self.name, "network": network, "paradigm": paradigm, "seed": str(seed), "attack": attack}
 
     def helper_of(self, kind: str, name: str) -> str | None:
         """The variant of the helper network that an attack or a purifier consults in this protocol."""
@@ -203,14 +214,14 @@ class ProtocolArtifacts:
             )
         return self.checkpoint(network, STANDARD, 0)
 
-    def _purified(self, kind: Kind, names: Names, source: str) -> str:
+    def _purified(self, kind: Kind, names: Names, source: str, images: int) -> str:
         """A TAE set, or the clean test set, after an expensive purifier."""
         purifier = names["purifier"]
         method = self.variants.resolve("preprocessing", purifier, self.name)
         parameters = recipes.PurifiedParameters(
             purifier=method.parameters,
             batch_size=self.protocol.attack.batch_size,
-            images=self.protocol.evaluation.images,
+            images=images,
             threads=self.protocol.threads,
         )
         inputs = {"images": (source,), **self._helper_input("preprocessing", purifier)}
@@ -224,6 +235,8 @@ class ProtocolArtifacts:
             cheap = self.variants.resolve("preprocessing", preprocessing, self.name)
         evaluation = self.protocol.evaluation
         networks, seeds = self.networks_and_seeds(victim)
+        if attack != CLEAN:
+            seeds = self._matched(seeds, surrogates)
         parameters = recipes.CellParameters(
             surrogates=surrogates,
             attack=attack,
@@ -231,19 +244,26 @@ class ProtocolArtifacts:
             networks=self.protocol.networks,
             seeds=seeds,
             preprocessing=cheap.parameters if cheap else None,
-            images=evaluation.images,
+            images=self._images(attack),
             batch_size=evaluation.batch_size,
-            bootstrap=evaluation.bootstrap,
+            block=self.protocol.attack.batch_size,
             threads=self.protocol.threads,
             **({"victims": networks} if networks != self.protocol.networks else {}),
         )
         inputs = {
             "victims": self._checkpoints(networks, victim, seeds),
-            "images": self._image_sets(surrogates, attack, preprocessing if stored else None),
+            "images": self._image_sets(surrogates, attack, preprocessing if stored else None, seeds),
             "test": (self.dataset("test"),),
         }
         names = {"protocol": self.name, "surrogates": surrogates, "attack": attack, "column": column}
         return self._add(kinds.CELL, names, parameters, inputs, {"preprocessing": cheap} if cheap else {})
+
+    def _matched(self, victims: Sequence[int], surrogates: str) -> list[int]:
+        """The seeds that both have: surrogates of a seed attack victims of that seed, as in the paper, where undefended
+        victims are the surrogates."""
+        trained = self._members(surrogates) if surrogates in self.protocol.ensembles else [surrogates]
+        fewest = min(len(self.protocol.seeds.of(paradigm)) for paradigm in trained)
+        return [seed for seed in victims if seed < fewest]
 
     def _evaluation(self) -> dict[str, Any]:
         evaluation = self.protocol.evaluation
@@ -290,6 +310,7 @@ class ProtocolArtifacts:
             eps=str(self.protocol.attack.eps),
             steps=self.protocol.attack.steps,
             images=self.protocol.evaluation.images,
+            fewer_images=self.protocol.attack.images,
             epochs=self.protocol.training.epochs,
             sanity=self.protocol.sanity,
         )
@@ -301,18 +322,19 @@ class ProtocolArtifacts:
     def _checkpoints(self, networks: Sequence[str], paradigm: str, seeds: Sequence[int]) -> tuple[str, ...]:
         return tuple(self.checkpoint(network, paradigm, seed) for seed in seeds for network in networks)
 
-    def _image_sets(self, surrogates: str, attack: str, purifier: str | None) -> tuple[str, ...]:
+    def _image_sets(self, surrogates: str, attack: str, purifier: str | None, seeds: Sequence[int]) -> tuple[str, ...]:
+        """The test images, or those of every surrogate, seed by seed."""
         if attack == CLEAN:
-            test = self.dataset("test")
+            test, count = self.dataset("test"), self.protocol.evaluation.images
             if purifier is None:
                 return (test,)
-            return (self._purified(kinds.PURIFIED_CLEAN, {"protocol": self.name, "purifier": purifier}, test),)
+            return (self._purified(kinds.PURIFIED_CLEAN, {"protocol": self.name, "purifier": purifier}, test, count),)
         sets = []
-        for network in self.protocol.networks:
-            tae = self.tae(network, surrogates, attack)
+        for seed, network in product(seeds, self.protocol.networks):
+            tae = self.tae(network, surrogates, attack, seed)
             if purifier is not None:
-                names = {**self._crafted(network, surrogates, attack), "purifier": purifier}
-                tae = self._purified(kinds.PURIFIED, names, tae)
+                names = {**self._crafted(network, surrogates, attack, seed), "purifier": purifier}
+                tae = self._purified(kinds.PURIFIED, names, tae, self._images(attack))
             sets.append(tae)
         return tuple(sets)
 

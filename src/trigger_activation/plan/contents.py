@@ -47,12 +47,12 @@ class Cell(Observed):
     surrogates: list[str]
     """Networks; none where there is no attack."""
     seeds: list[int]
-    """Of the victims."""
+    """Of victims and surrogates: those of one seed meet."""
     images: int
     correct: list[list[list[int]]]
     """Counts of images, seeds x victims x surrogates; clean images count as one surrogate."""
     means: dict[str, PairMean]
-    """Choice of pairs -> Eq. 7 over it, in percent."""
+    """Choice of pairs -> Eq. 7 over it; ``same_architecture`` is over victims and surrogates of different seeds."""
 
 
 class WhiteBoxStudy(Observed):
@@ -65,7 +65,7 @@ class WhiteBoxStudy(Observed):
     correct: dict[str, list[list[int]]]
     """Attack -> counts of images, seeds x victims."""
     means: dict[str, PairMean]
-    """Attack -> mean over victims, in percent."""
+    """Attack -> mean over victims."""
 
 
 class MeasuredTrigger(FrozenModel):

@@ -117,7 +117,7 @@ CELL = Kind(
     "cell",
     "results/cells/{protocol}/{surrogates}/{attack}/{column}.json",
     stage="run.stages.cells:make_cell",
-    version=3,
+    version=4,
     parameters=recipes.CellParameters,
     roles=("victims", "images", "test"),
     by_products=("results/predictions/{protocol}/{surrogates}/{attack}/{column}.npz",),
@@ -126,7 +126,7 @@ CELL = Kind(
     variant="{column}",
     runs_networks=True,
     weight=2,
-    watches=("deployment", "evaluation.accuracy", "images", "seeds"),
+    watches=("deployment", "evaluation.accuracy", "evaluation.uncertainty", "images", "seeds"),
 )
 TRIGGER = Kind(
     "trigger",
@@ -192,14 +192,14 @@ WHITE_BOX = Kind(
     "whitebox",
     "results/cells/{protocol}/measured/whitebox/{paradigm}.json",
     stage="run.stages.studies:make_whitebox",
-    version=2,
+    version=3,
     parameters=recipes.WhiteBoxParameters,
     roles=("victims", "test"),
     content=contents.WhiteBoxStudy,
     variant="measured/whitebox/{paradigm}",
     runs_networks=True,
     weight=50,
-    watches=("evaluation.accuracy", "evaluation.white_box", "images", "seeds"),
+    watches=("evaluation.accuracy", "evaluation.uncertainty", "evaluation.white_box", "images", "seeds"),
 )
 TABLE = Kind(
     "table",

@@ -40,6 +40,8 @@ class Facts(FrozenModel):
     steps: int
     images: int
     """Test images."""
+    fewer_images: dict[str, int] = Field(default={}, exclude_if=_absent)
+    """Attack -> how many of them it is tried on, where these are fewer."""
     epochs: int
     sanity: SanityLimits
 

@@ -98,11 +98,13 @@ class CellParameters(KindParameters):
     networks: list[str]
     """Of the surrogates, and of the victims unless these are given."""
     seeds: list[int]
+    """Of victims and surrogates: those of one seed meet."""
     preprocessing: Algorithm | None
     """Applied to every batch; None also where purified sets are evaluated."""
     images: int
     batch_size: int
-    bootstrap: int
+    block: int
+    """How many consecutive images shared an attack's draws."""
     threads: int
     victims: list[str] | None = None
     """Networks of the victims, where they are others than the surrogates'."""
@@ -178,7 +180,9 @@ class WhiteBoxParameters(KindParameters):
     iterations: int
     queries: int
     batch_size: int
-    bootstrap: int
+    block: int
+    """How many consecutive images make up one of the parts whose spread is that of the images; each image has its own
+    draws."""
     threads: int
 
 

@@ -10,6 +10,9 @@ from trigger_activation.plan.graph import Inputs
 from trigger_activation.plan.kind import Kind
 from trigger_activation.plan.layouts import KindParameters
 
+WHITE_BOX_BLOCKS = 10
+"""Into which the few images of a white-box study are parted."""
+
 
 class ProtocolStudies(ProtocolArtifacts):
     """The artifacts of a protocol, and studies of its networks."""
@@ -120,7 +123,7 @@ class ProtocolStudies(ProtocolArtifacts):
             attack=attack.parameters,
             **settings.model_dump(exclude={"seeds"}),
             batch_size=self.protocol.attack.batch_size,
-            bootstrap=self.protocol.evaluation.bootstrap,
+            block=max(settings.images // WHITE_BOX_BLOCKS, 1),
             threads=self.protocol.threads,
         )
         inputs = {

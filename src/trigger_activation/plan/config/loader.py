@@ -318,6 +318,8 @@ def _check_protocol(config: Config, protocol: schema.Protocol, file: Path) -> No
         _require(variant, known, file, f"roles.{role}", "paradigm, preprocessing or helper network")
     for name, ensemble in protocol.ensembles.items():
         _check_ensemble(config, protocol, name, ensemble, file)
+    for attack in protocol.attack.images:
+        _require(attack, config.attacks, file, "attack.images", "attack")
     for kind in type(protocol.overrides).model_fields:
         for variant in getattr(protocol.overrides, kind):
             _require(variant, getattr(config, kind), file, f"overrides.{kind}", kind.removesuffix("s"))

@@ -157,7 +157,9 @@ class AttackSettings(StrictModel):
     eps: PixelFraction
     steps: PositiveInt
     batch_size: PositiveInt
-    """Part of the recipe: several attacks draw random numbers per batch."""
+    """Part of the recipe: several attacks draw random numbers per batch, so an interval resamples images by batches."""
+    images: dict[str, PositiveInt] = {}
+    """Attacks that are tried on fewer test images than the others -> the first so many."""
     memory_mib: PositiveInt = 512
     """What attacks that average over many copies may give to one pass of the surrogate, in MiB. A GPU wants much; a CPU
     is fastest with little, since the system clears large blocks of memory before it hands them out."""
@@ -169,11 +171,10 @@ class EvaluationSettings(StrictModel):
     images: PositiveInt
     """The first so many test images."""
     batch_size: PositiveInt
-    bootstrap: PositiveInt = 500
 
 
 class Seeds(StrictModel):
-    """How many networks of each paradigm are trained; surrogates are those of seed 0."""
+    """How many networks of each paradigm are trained; surrogates of a seed attack victims of that seed."""
 
     default: SeedCount = 1
     paradigms: dict[str, SeedCount] = {}
@@ -269,6 +270,31 @@ class Protocol(StrictModel):
     ensembles: dict[Name, EnsembleSettings] = {}
     """What supplementary tables may name as ``surrogates``."""
     overrides: Overrides = Overrides()
+
+    @model_validator(mode="after")
+    def _surrogates_of_every_seed(self) -> Self:
+        surrogates = len(self.seeds.of(STANDARD))
+        for name in ("default", *self.seeds.paradigms):
+            victims = self.seeds.paradigms.get(name, self.seeds.default)
+            if victims > surrogates:
+                raise ValueError(
+                    f"seeds: {name} is {victims}, but victims of a seed are attacked by {STANDARD} networks of that "
+                    f"seed, of which there are {surrogates}: give {STANDARD} as many"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _several_batches(self) -> Self:
+        every = {"evaluation.images": self.evaluation.images}
+        few = {f"attack.images.{name}": count for name, count in self.attack.images.items()}
+        for name, count in {**every, **few}.items():
+            if count > self.evaluation.images:
+                raise ValueError(f"{name} is {count}, more than evaluation.images: lower it")
+            if count <= self.attack.batch_size:
+                raise ValueError(
+                    f"{name} is {count}, a single batch of attack.batch_size: an interval needs two or more"
+                )
+        return self
 
 
 class Column(StrictModel):

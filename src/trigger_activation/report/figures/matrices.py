@@ -97,7 +97,7 @@ def describe(layout: MatricesLayout, cells: Sequence[Cell]) -> str:
 
 
 def matrix(cell: Cell) -> Matrix:
-    """Accuracy in percent (surrogates, victims), the mean over victim seeds; clean images are a single row."""
+    """Accuracy in percent (surrogates, victims), the mean over seeds; clean images are a single row."""
     percent: Matrix = 100 * np.mean(cell.correct, axis=0).T / cell.images
     return percent
 
@@ -175,7 +175,7 @@ def _sentences(table: AccuracyLayout, cells: Sequence[Cell]) -> list[str]:
     return [
         f"One matrix for each cell of Table {table.number}: rows are surrogates, columns victims, both in the order "
         f"{listed(list(table.protocol.networks.values()))}; clean images have no surrogate.",
-        *table_facts(table, cells[0].images, "Entries are means over victim seeds"),
+        *table_facts(table, cells[0].images, "Entries are means over seeds"),
         f"Accuracy in percent; {SURROGATES[table.surrogates]}. Where victims are trained as surrogates are, the "
         "first seed's diagonal is a network attacked on itself.",
     ]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle
-from statistics import stdev
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -16,9 +15,11 @@ from trigger_activation.plan.contents import Cell
 from trigger_activation.plan.layouts import AccuracyLayout, TradeoffLayout
 from trigger_activation.report.figures._captions import PAGE, caption, rows_of, table_facts
 from trigger_activation.report.figures._labels import Point, place
-from trigger_activation.report.tables.accuracy import PAIRS, SURROGATES, interval, statistics
+from trigger_activation.report.tables.accuracy import PAIRS, SURROGATES, statistics
+from trigger_activation.report.tables.intervals import NO_SPREAD, seed_variance
 from trigger_activation.report.wording import listed
-from trigger_activation.science.evaluation.results import PairMean
+from trigger_activation.science.evaluation.contrast import estimated
+from trigger_activation.science.evaluation.results import PairMean, mean_over
 
 Style = tuple[str, str]
 """Colour and marker."""
@@ -33,10 +34,15 @@ class Estimate:
     """An accuracy in percent."""
 
     mean: float
-    interval: tuple[float, float]
-    """95 % of the bootstrap over images."""
+    margin: float
+    """Half the 95 % interval."""
     deviation: float
-    """Sample standard deviation over victim seeds; 0 for a single seed."""
+    """Sample standard deviation over seeds; 0 for a single seed."""
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 %, over seeds and images; over images alone where no column has several seeds."""
+        return self.mean - self.margin, self.mean + self.margin
 
     @property
     def seeds(self) -> tuple[float, float]:
@@ -65,19 +71,19 @@ class Defense:
         return [((left, y), (right, y)), ((x, low), (x, high))]
 
 
-def estimate(means: Sequence[PairMean]) -> Estimate:
-    """The mean over some cells of one column, which share victims and the bootstrap's draws."""
-    per_seed = np.mean([each.per_seed for each in means], axis=0).tolist()
-    return Estimate(
-        mean=float(np.mean([each.mean for each in means])),
-        interval=interval(np.mean([each.bootstrap for each in means], axis=0).tolist()),
-        deviation=stdev(per_seed) if len(per_seed) > 1 else 0.0,
-    )
+def estimates(means: Sequence[PairMean]) -> list[Estimate]:
+    """Of one mean of each column; those of one seed borrow the spread of the others."""
+    variance = seed_variance(means)
+    found = [estimated(mean, variance if variance.value < math.inf else NO_SPREAD) for mean in means]
+    return [
+        Estimate(mean.mean, each.margin(), mean.standard_deviation or 0.0)
+        for mean, each in zip(means, found, strict=True)
+    ]
 
 
-def under_strongest_attack(means: Sequence[PairMean]) -> Estimate:
+def under_strongest_attack(means: Sequence[PairMean]) -> PairMean:
     """The cell of the attack that lowers the accuracy most."""
-    return estimate([min(means, key=lambda each: each.mean)])
+    return min(means, key=lambda each: each.mean)
 
 
 def build(layout: TradeoffLayout, cells: Sequence[Cell]) -> tuple[Figure, str]:
@@ -88,7 +94,7 @@ def build(layout: TradeoffLayout, cells: Sequence[Cell]) -> tuple[Figure, str]:
     figure = Figure(figsize=(PAGE, 3.4))
     mean, worst = figure.subplots(1, 2, sharex=True, sharey=True)
     panels = {
-        mean: _defenses(table, cells, chosen, estimate),
+        mean: _defenses(table, cells, chosen, mean_over),
         worst: _defenses(table, cells, chosen, under_strongest_attack),
     }
     for axes, defenses in panels.items():
@@ -110,7 +116,7 @@ def build(layout: TradeoffLayout, cells: Sequence[Cell]) -> tuple[Figure, str]:
 def describe(layout: TradeoffLayout, cells: Sequence[Cell]) -> str:
     """The coordinates of every defense, for those who cannot see the figure."""
     table = layout.table
-    defenses = _defenses(table, cells, [STYLES[0]] * len(table.columns), estimate)
+    defenses = _defenses(table, cells, [STYLES[0]] * len(table.columns), mean_over)
     points = listed([f"{d.label} {d.clean.mean:.0f} % and {d.robust.mean:.0f} %" for d in defenses])
     return (
         f"Two scatter plots of clean accuracy and accuracy under attack. At the left, the mean over attacks: {points}."
@@ -121,13 +127,15 @@ def _defenses(
     table: AccuracyLayout,
     cells: Sequence[Cell],
     styles: Sequence[Style],
-    summary: Callable[[Sequence[PairMean]], Estimate],
+    summary: Callable[[Sequence[PairMean]], PairMean],
 ) -> list[Defense]:
     """The table's columns, their rows of attacks summarised."""
     rows = [[statistics(table, cell) for cell in row] for row in rows_of(table, cells)]
+    clean, *attacked = rows
+    kept, withstood = estimates(clean), estimates([summary(means) for means in zip(*attacked, strict=True)])
     return [
-        Defense(column.label, estimate([clean]), summary(attacked), style)
-        for column, (clean, *attacked), style in zip(table.columns, zip(*rows, strict=True), styles, strict=True)
+        Defense(column.label, *each)
+        for column, each in zip(table.columns, zip(kept, withstood, styles, strict=True), strict=True)
     ]
 
 
@@ -143,12 +151,17 @@ def _key(family: str, colour: str, marker: str) -> Line2D:
     return Line2D([], [], color=colour, marker=marker, markersize=5, linestyle="", label=family)
 
 
+def _over(table: AccuracyLayout) -> str:
+    several = any(column.seeds > 1 for column in table.columns)
+    return "seeds and test images, with the others' spread for a column of one seed" if several else "test images"
+
+
 def _sentences(table: AccuracyLayout, cells: Sequence[Cell]) -> list[str]:
     attacks = [row.label for row in table.rows[1:]]
     return [
         f"Defenses of Table {table.number}; at the left the mean over {listed(attacks)}, at the right whichever of "
         "these lowers a defense's accuracy most.",
-        *table_facts(table, cells[0].images, "Wide bars are a standard deviation over victim seeds to either side"),
-        "Thin bars are 95 % of the bootstrap over test images.",
+        *table_facts(table, cells[0].images, "Wide bars are a standard deviation over seeds to either side"),
+        f"Thin bars are 95 % intervals over {_over(table)}.",
         f"Accuracy under attack is the mean over {PAIRS[table.pairs]}; {SURROGATES[table.surrogates]}.",
     ]

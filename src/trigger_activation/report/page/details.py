@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 
 from trigger_activation.plan.contents import Cell, Content, CostStudy, MeasuredTrigger, Observed, TriggerStudy
-from trigger_activation.report.tables.accuracy import interval
+from trigger_activation.report.tables.intervals import NO_SPREAD
 from trigger_activation.report.tables.trigger import SCALE
+from trigger_activation.science.evaluation.contrast import estimated
 from trigger_activation.science.evaluation.results import PairMean
 from trigger_activation.science.sanity import SanityLimits, failures
 
@@ -84,14 +85,12 @@ def _means(cell: Cell) -> Sheet:
 
 
 def _statistics(found: PairMean, seeds: Sequence[int]) -> dict[str, str]:
-    """One mean and its uncertainty; seeds where there are several, the last ones if it is not over all."""
-    low, high = interval(found.bootstrap)
-    lines = {"Mean": f"{found.mean:.2f}", "95 % over images": f"{low:.2f}–{high:.2f}"}
+    """One mean and its uncertainty, over seeds where there are several."""
+    lines = {"Mean": f"{found.mean:.2f}", "95 % over images": f"± {estimated(found, NO_SPREAD).margin():.2f}"}
     if found.standard_deviation is not None:
+        lines["95 % over images and seeds"] = f"± {estimated(found).margin():.2f}"
         lines["Deviation over seeds"] = f"{found.standard_deviation:.2f}"
-    if len(seeds) > 1:
-        per_seed = zip(seeds[-len(found.per_seed) :], found.per_seed, strict=True)
-        lines |= {f"Seed {seed}": f"{value:.2f}" for seed, value in per_seed}
+        lines |= {f"Seed {seed}": f"{value:.2f}" for seed, value in zip(seeds, found.per_seed, strict=True)}
     return lines
 
 

@@ -182,5 +182,5 @@ def _difference(finding: Finding) -> dict[str, Any]:
         "above": inequality.above if math.isfinite(inequality.above) else None,
         "below": inequality.below if math.isfinite(inequality.below) else None,
         "difference": round(finding.difference.mean, 6),
-        "margin": round(finding.difference.margin, 6),
+        "margin": round(finding.difference.margin(), 6) if finding.difference.known else None,
     }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
-from statistics import fmean, stdev
+from statistics import fmean
 
+from trigger_activation.lazy import numpy as np
 from trigger_activation.plan.config.schema import CLEAN
 from trigger_activation.plan.contents import Cell, Content, TriggerStudy
 from trigger_activation.plan.layouts import AccuracyLayout, ComparedTable, Counterpart, InPrint, TriggerLayout
@@ -16,8 +17,9 @@ from trigger_activation.report.published.numbers import PrintedColumn, Published
 from trigger_activation.report.published.verdicts import Measure
 from trigger_activation.report.tables.accuracy import statistics
 from trigger_activation.report.tables.trigger import SCALE
-from trigger_activation.science.evaluation.contrast import Difference, difference
+from trigger_activation.science.evaluation.contrast import borrowed, difference
 from trigger_activation.science.evaluation.results import PairMean, mean_over
+from trigger_activation.science.evaluation.uncertainty import Estimate, Variance
 
 PRINTED, OFF_DIAGONAL = "printed", "off_diagonal"
 
@@ -39,20 +41,31 @@ class Run:
 
     def __init__(self, cells: Mapping[Place, Measured]) -> None:
         self._cells = cells
+        self._spreads: dict[tuple[str, tuple[str, ...], str], Variance] = {}
 
     def measure(self, pairs: str) -> Measure:
         """Differences of cells, in the mean over one choice of pairs.
 
-        Cells of two protocols are of different test images and have no difference.
+        Cells of two protocols are of different test images and have no difference. A mean of one seed borrows the
+        spread of the columns beside it that have several.
         """
 
-        def measured(left: Term, right: Term) -> Difference | None:
+        def measured(left: Term, right: Term) -> Estimate | None:
             one, other = self._mean(left, pairs), self._mean(right, pairs)
             if one is None or other is None or one[0] != other[0]:
                 return None
-            return difference(one[1], other[1])
+            return difference(one[1], other[1], self._spread(left, pairs))
 
         return measured
+
+    def _spread(self, term: Term, pairs: str) -> Variance:
+        """Of a single seed, in the rows of a term."""
+        key = (term.table, term.rows, pairs)
+        if key not in self._spreads:
+            columns = dict.fromkeys(column for table, _, column in self._cells if table == term.table)
+            means = (self._mean(replace(term, column=column), pairs) for column in columns)
+            self._spreads[key] = borrowed([mean] for _, mean in filter(None, means))
+        return self._spreads[key]
 
     def _mean(self, term: Term, pairs: str) -> tuple[str, PairMean] | None:
         """Protocol and statistics of a term, if all its cells are there."""
@@ -125,14 +138,9 @@ def _magnitudes(
 
 
 def _mean_magnitude(study: TriggerStudy) -> PairMean:
-    """The mean over networks, seed by seed; no test image takes part in it."""
+    """The mean over networks, seed by seed; no test image takes part in it, so two blocks of them agree."""
     by_seed: dict[int, list[float]] = {}
     for trigger in study.triggers:
         by_seed.setdefault(trigger.seed, []).append(SCALE * trigger.mean_square)
     per_seed = [fmean(values) for values in by_seed.values()]
-    return PairMean(
-        mean=fmean(per_seed),
-        per_seed=per_seed,
-        standard_deviation=stdev(per_seed) if len(per_seed) > 1 else None,
-        bootstrap=[fmean(per_seed)],
-    )
+    return PairMean.of(np.array([[value, value] for value in per_seed]))

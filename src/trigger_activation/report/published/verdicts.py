@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from trigger_activation.report.published.claims import CLAIMS, Claim, Inequality, Term, View
 from trigger_activation.report.published.numbers import Published
-from trigger_activation.science.evaluation.contrast import Difference
+from trigger_activation.science.evaluation.uncertainty import Estimate, Variance
 
-Measure = Callable[[Term, Term], Difference | None]
+Measure = Callable[[Term, Term], Estimate | None]
 """The left term minus the right one, or None where one of them is not there."""
 
 WHOLE = 1.0
@@ -31,7 +32,7 @@ class Finding:
     """One inequality and the difference that decides it."""
 
     inequality: Inequality
-    difference: Difference
+    difference: Estimate
 
     @property
     def slack(self) -> float:
@@ -44,7 +45,7 @@ class Finding:
     @property
     def outcome(self) -> Outcome:
         """Undecided if a bound lies inside the 95 % interval of the difference."""
-        if abs(self.slack) <= self.difference.margin and self.difference.margin > 0:
+        if abs(self.slack) <= self.difference.margin() and self.difference.margin() > 0:
             return Outcome.UNDECIDED
         return Outcome.HOLDS if self.slack > 0 else Outcome.FAILS
 
@@ -79,8 +80,8 @@ class ClaimVerdict:
 
     @property
     def one_seed(self) -> bool:
-        """Whether an interval covers images only, for want of seeds."""
-        return any(finding.difference.standard_error is None for finding in self.findings)
+        """Whether a mean of a single seed takes part."""
+        return any(finding.difference.one_seed for finding in self.findings)
 
 
 @dataclass(frozen=True)
@@ -117,10 +118,10 @@ def in_print(published: Published) -> Measure:
         legible = [float(value) for value in values if value is not None]
         return sum(legible) / len(legible) if len(legible) == len(values) else None
 
-    def measure(left: Term, right: Term) -> Difference | None:
+    def measure(left: Term, right: Term) -> Estimate | None:
         one, other = mean(left), mean(right)
         if one is None or other is None:
             return None
-        return Difference(one - other, (one - other, one - other), standard_error=0.0, margin=0.0)
+        return Estimate(one - other, Variance(0.0, math.inf))
 
     return measure

@@ -58,7 +58,9 @@ def decided_by(finding: Finding, decimals: int, named: Named) -> str:
         named: what the columns are called.
     """
     inequality, difference = finding.inequality, finding.difference
-    margin = f" ± {difference.margin:.{decimals}f}" if difference.margin else ""
+    margin = f" ± {difference.margin():.{decimals}f}" if difference.variance.value else ""
+    if not difference.known:
+        margin = " (one seed)"
     left, right = inequality.left, inequality.right
     names = f"{named(left)} minus {named(right)}"
     if left.table != right.table:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-import numpy as np
-
 from trigger_activation.plan.config.schema import CLEAN
 from trigger_activation.plan.contents import Cell, Content
 from trigger_activation.plan.layouts import AccuracyLayout, ShownColumn
@@ -14,6 +12,7 @@ from trigger_activation.report.tables.facts import (
     changed_parameters,
     column_seeds,
     data_and_networks,
+    fewer_images,
     seeds_used,
     substitutes,
     threat_model,
@@ -21,8 +20,10 @@ from trigger_activation.report.tables.facts import (
     trained_elsewhere,
 )
 from trigger_activation.report.tables.grid import MISSING, Entry, Grid, Header, Row
+from trigger_activation.report.tables.intervals import RowMeans, in_csv, seed_variance, widest
 from trigger_activation.report.tables.marks import MARKS, marked
 from trigger_activation.science.evaluation.results import PairMean, mean_over
+from trigger_activation.science.evaluation.uncertainty import Variance
 from trigger_activation.science.sanity import failures
 
 C = TypeVar("C")
@@ -49,8 +50,9 @@ def build(layout: AccuracyLayout, cells: Sequence[Cell | None]) -> Grid:
         headers=headers(layout.columns),
         rows=_rows(layout, by_row),
         records=[
-            _record(layout, cell, column)
+            _record(layout, cell, column, variance)
             for row in by_row
+            for variance in [seed_variance(_shown(layout, row))]
             for cell, column in zip(row, layout.columns, strict=True)
             if cell is not None
         ],
@@ -92,7 +94,7 @@ def _rows(layout: AccuracyLayout, by_row: Sequence[Sequence[Cell | None]]) -> li
     return [*rows, _mean_row(layout, attacked)]
 
 
-def value_row(label: str, shown: Sequence[PairMean | None], decimals: int, paths: Sequence[str | None]) -> Row:
+def value_row(label: str, shown: RowMeans, decimals: int, paths: Sequence[str | None]) -> Row:
     """Means with their deviation over seeds, the best marked; a dash where a cell has none.
 
     Args:
@@ -123,55 +125,33 @@ def _mean_row(layout: AccuracyLayout, rows: Sequence[Sequence[Cell | None]]) -> 
     return Row("Mean", entries, ruled=True, summary=True)
 
 
-def _mean_of_all(shown: Sequence[PairMean | None]) -> PairMean | None:
+def _mean_of_all(shown: RowMeans) -> PairMean | None:
     known = [found for found in shown if found is not None]
     return mean_over(known) if len(known) == len(shown) else None
 
 
-def interval(bootstrap: Sequence[float]) -> tuple[float, float]:
-    """The 95 % percentile interval of bootstrap means."""
-    low, high = np.percentile(bootstrap, [2.5, 97.5])
-    return float(low), float(high)
-
-
-def largest_error(shown: Iterable[PairMean]) -> str:
-    """``±1.2 points``: half the widest interval."""
-    halves = [(high - low) / 2 for low, high in (interval(found.bootstrap) for found in shown)]
-    return f"±{max(halves):.1f} points"
-
-
 def _notes(layout: AccuracyLayout, cells: Sequence[Cell | None]) -> list[str]:
-    error = largest_error(statistics(layout, cell) for cell in cells if cell is not None)
+    by_row = in_rows(cells, len(layout.columns))
     return [
         f"Accuracy in percent, the mean over {PAIRS[layout.pairs]}; {SURROGATES[layout.surrogates]}.",
         data_and_networks(layout.protocol),
         threat_model(layout.protocol, layout.protocol.images),
+        *fewer_images(layout.protocol, layout.rows),
         *changed_parameters(layout.changes),
         *substitutes(layout.substitutes),
         *trained_elsewhere(layout.columns),
         seeds_used(column_seeds(layout.columns)),
-        f"Resampling the images moves a cell by up to {error} (95 %).",
+        widest([_shown(layout, row) for row in by_row]),
         MARKS,
     ]
 
 
-def estimate(shown: PairMean) -> dict[str, Any]:
-    """A mean with its uncertainty, for the CSV file."""
-    low, high = interval(shown.bootstrap)
-    return {
-        "accuracy": shown.mean,
-        "standard_deviation": shown.standard_deviation,
-        "interval_low": round(low, 6),
-        "interval_high": round(high, 6),
-    }
-
-
-def _record(layout: AccuracyLayout, cell: Cell, column: ShownColumn) -> dict[str, Any]:
+def _record(layout: AccuracyLayout, cell: Cell, column: ShownColumn, variance: Variance) -> dict[str, Any]:
     off_diagonal = cell.means.get("off_diagonal")
     return {
         "attack": cell.attack,
         "column": column.name,
-        **estimate(statistics(layout, cell)),
+        **in_csv(statistics(layout, cell), variance),
         "mean_all": cell.means["all"].mean,
         "mean_off_diagonal": off_diagonal.mean if off_diagonal else None,
         "seeds": len(cell.seeds),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from trigger_activation.parameters import grey_levels
 from trigger_activation.plan.config.schema import WhiteBoxSettings
-from trigger_activation.plan.layouts import Change, Facts, ShownColumn
+from trigger_activation.plan.layouts import Change, Facts, ShownAttack, ShownColumn, ShownRow
 from trigger_activation.report.wording import listed
 
 
@@ -35,12 +35,21 @@ def threat_model(protocol: Facts, images: int) -> str:
     return f"Perturbations up to {grey_levels(protocol.eps)} in {protocol.steps} iterations, {images:,} test images."
 
 
+def fewer_images(protocol: Facts, rows: Iterable[ShownRow | ShownAttack]) -> list[str]:
+    """One sentence on the attacks of a table that are tried on fewer images than the others, if any are."""
+    few: dict[int, list[str]] = {}
+    for label, count in {row.label: protocol.fewer_images.get(row.attack) for row in rows}.items():
+        if count is not None:
+            few.setdefault(count, []).append(label)
+    return [f"On the first {count:,} images only: {listed(labels)}." for count, labels in few.items()]
+
+
 def column_seeds(columns: Sequence[ShownColumn]) -> dict[str, int]:
     """Heading of each column -> the seeds of its victims."""
     return {column.full: column.seeds for column in columns}
 
 
-def seeds_used(counts: Mapping[str, int], spread: str = "± is the standard deviation over victim seeds") -> str:
+def seeds_used(counts: Mapping[str, int], spread: str = "± is the standard deviation over seeds") -> str:
     """How many networks were trained per column, and what the seeds show as: a clause that the counts follow."""
     if set(counts.values()) <= {1}:
         return "One seed per network."

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trigger_activation.plan.contents import Cell, WhiteBoxStudy
 from trigger_activation.plan.layouts import ShownAttack, ShownColumn, SupplementaryLayout
 from trigger_activation.report.tables.accuracy import (
     SURROGATES,
-    estimate,
     headers,
     in_rows,
-    largest_error,
     sources,
     value_row,
 )
@@ -20,12 +18,14 @@ from trigger_activation.report.tables.facts import (
     changed_parameters,
     column_seeds,
     data_and_networks,
+    fewer_images,
     seeds_used,
     threat_model,
     titled,
     white_box_attacks,
 )
 from trigger_activation.report.tables.grid import Grid
+from trigger_activation.report.tables.intervals import RowMeans, in_csv, seed_variance, widest
 from trigger_activation.report.tables.marks import MARKS
 from trigger_activation.report.wording import listed
 from trigger_activation.science.evaluation.results import PairMean
@@ -33,8 +33,7 @@ from trigger_activation.science.sanity import SanityLimits, failures
 
 Content = Cell | WhiteBoxStudy | None
 """White-box rows have measurements; None for what is missing."""
-Shown = Sequence[Sequence[PairMean | None]]
-"""Rows of means; None where a cell is missing or has no pairs of the row's kind."""
+Shown = Sequence[RowMeans]
 
 
 def build(layout: SupplementaryLayout, cells: Sequence[Content]) -> Grid:
@@ -57,8 +56,9 @@ def build(layout: SupplementaryLayout, cells: Sequence[Content]) -> Grid:
             for row, means, group in zip(layout.rows, shown, by_row, strict=True)
         ],
         records=[
-            _record(row, column, cell, mean, layout.protocol.sanity)
+            _record(row, column, cell, in_csv(mean, variance), layout.protocol.sanity)
             for row, group, means in zip(layout.rows, by_row, shown, strict=True)
+            for variance in [seed_variance(means)]
             for column, cell, mean in zip(layout.columns, group, means, strict=True)
             if cell is not None and mean is not None
         ],
@@ -82,34 +82,35 @@ def _notes(layout: SupplementaryLayout, shown: Shown, cells: Sequence[Sequence[C
         f"Accuracy in percent{transfer}.",
         data_and_networks(layout.protocol),
         threat_model(layout.protocol, layout.protocol.images),
+        *fewer_images(layout.protocol, layout.rows),
         *changed_parameters(layout.changes),
         *([white_box_attacks(layout.white_box)] if layout.white_box else []),
         seeds_used(column_seeds(layout.columns)),
         *(["A dash: victims of one seed have no pair with a surrogate of another."] if single else []),
-        f"Resampling the images moves {_errors(layout.rows, shown)} (95 %).",
+        *_intervals(layout.rows, shown),
         *layout.notes,
         MARKS,
     ]
 
 
-def _errors(rows: Sequence[ShownAttack], shown: Shown) -> str:
-    by_kind: dict[str, list[PairMean]] = {}
-    for row, means in zip(rows, shown, strict=True):
-        kind = "a white-box cell" if row.surrogates == "victim" else "a cell"
-        by_kind.setdefault(kind, []).extend(mean for mean in means if mean is not None)
-    return listed([f"{kind} by up to {largest_error(means)}" for kind, means in by_kind.items()])
+def _intervals(rows: Sequence[ShownAttack], shown: Shown) -> list[str]:
+    """White-box rows are about other images than the others."""
+    own = [means for row, means in zip(rows, shown, strict=True) if row.surrogates == "victim"]
+    others = [means for row, means in zip(rows, shown, strict=True) if row.surrogates != "victim"]
+    kinds = [("In white-box rows: ", own), ("" if not own else "In the others: ", others)]
+    return [f"{name}{widest(group)}" for name, group in kinds if any(mean for means in group for mean in means)]
 
 
 def _record(
-    row: ShownAttack, column: ShownColumn, cell: Cell | WhiteBoxStudy, mean: PairMean, limits: SanityLimits
+    row: ShownAttack, column: ShownColumn, cell: Cell | WhiteBoxStudy, found: Mapping[str, Any], limits: SanityLimits
 ) -> dict[str, Any]:
     return {
         "attack": row.attack,
         "surrogates": row.surrogates,
         "pairs": row.pairs,
         "column": column.name,
-        **estimate(mean),
-        "seeds": len(mean.per_seed),
+        **found,
+        "seeds": len(cell.seeds),
         "images": cell.images,
         "failed_checks": " ".join(failures(cell.evidence, limits)),
     }

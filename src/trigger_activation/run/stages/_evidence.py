@@ -86,10 +86,10 @@ def of_taes(
     """
     evidence = {"budget": [round(value, DECIMALS) for value in budget]}
     if job.parameters.surrogates == STANDARD and job.parameters.preprocessing is None:
-        own = correct.transpose(2, 0, 1, 3).reshape(len(records), -1, correct.shape[-1])  # (S, seeds x T, N)
+        own = correct.reshape(-1, *correct.shape[2:])  # (seeds x T, S, N)
         victims = [reference.path for reference in job.spec.inputs["victims"]]
         evidence["white_box"] = [
-            round(100 * float(own[number, victims.index(path)].mean()), DECIMALS)
+            round(100 * float(own[victims.index(path), number % own.shape[1]].mean()), DECIMALS)
             for number, record in enumerate(records)
             for path in record.inputs
             if record.kind == TAE.name and path in victims

@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from trigger_activation.errors import UserError
-from trigger_activation.plan.recipes import CellParameters, WhiteBoxParameters
 from trigger_activation.registry import Registry
 from trigger_activation.run.job import Job
-from trigger_activation.science import seeds
 from trigger_activation.science.attacks import Attack
-from trigger_activation.science.evaluation import accuracy
 from trigger_activation.science.helpers import ConsultsHelper
 from trigger_activation.science.images import largest_change
 
@@ -41,9 +36,3 @@ def check_budget(adversarial: torch.Tensor, clean: torch.Tensor, attack: Attack,
             "delete it and run again"
         )
     return 100 * largest / float(attack.eps * 255)
-
-
-def bootstrap_weights(job: Job[CellParameters] | Job[WhiteBoxParameters], images: int) -> NDArray[np.float64]:
-    """The same draws for all cells over the same test images."""
-    stream = seeds.numpy_generator(job.spec.inputs["test"][0].path, "bootstrap")
-    return accuracy.bootstrap_weights(images, job.parameters.bootstrap, stream)

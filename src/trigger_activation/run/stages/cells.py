@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 from tqdm import tqdm
 
 from trigger_activation.plan.config.schema import CLEAN
@@ -15,38 +18,87 @@ from trigger_activation.plan.kinds import TAE
 from trigger_activation.plan.recipes import CellParameters, TaeParameters
 from trigger_activation.run.job import Job, parameters_of
 from trigger_activation.run.stages._evidence import of_clean_images, of_taes
-from trigger_activation.run.stages._shared import bootstrap_weights, check_budget
+from trigger_activation.run.stages._shared import check_budget
 from trigger_activation.science import seeds
 from trigger_activation.science.attacks import ATTACKS
 from trigger_activation.science.evaluation import accuracy
 from trigger_activation.science.images import to_float
 from trigger_activation.science.preprocessing import PREPROCESSING
 from trigger_activation.science.sanity import Evidence
+from trigger_activation.store.records import Record
+
+Classes = NDArray[np.uint16]
+"""Predicted; see :class:`Answers`."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The classes that victims predict."""
+
+    matched: Classes
+    """(seeds, T, S, N): of victim t of a seed for the images of surrogate s of that seed; clean images count as one
+    surrogate."""
+    other_seed: Classes | None
+    """(seeds, T, 1, N): of victim t of a seed for the images of its own architecture's surrogate of the next seed."""
+    budget: list[float]
+    """Largest change in each TAE set in percent of eps."""
+
+    @property
+    def arrays(self) -> dict[str, Classes]:
+        """By name, for a file."""
+        return {"classes": self.matched, **({} if self.other_seed is None else {"other_seed": self.other_seed})}
 
 
 def make_cell(job: Job[CellParameters]) -> None:
-    """Evaluate every victim on every image set of one cell."""
+    """Evaluate every victim on the image sets of one cell."""
     given = job.parameters
     test, labels = job.labelled("test", given.images)
-    victims = job.networks("victims")
-    records = job.records("images")
-    predicted, budget = [], []
-    for record in tqdm(records, desc="image sets"):
-        images = job.images(record, given.images)
+    victims, records = job.networks("victims"), job.records("images")
+    if given.attack == CLEAN:
+        answers = _of_clean_images(job, victims, records)
+        correct = answers.matched == labels.cpu().numpy()
+        evidence = of_clean_images(job, records[0], victims, test, labels, correct)
+    else:
+        answers = _of_attacked_images(job, victims, records, test)
+        correct = answers.matched == labels.cpu().numpy()
+        evidence = of_taes(job, records, answers.budget, correct)
+    other_seed = None if answers.other_seed is None else answers.other_seed == labels.cpu().numpy()
+    job.publish_by_product(answers.arrays)
+    job.publish_json(_cell(job, correct, other_seed, evidence))
+
+
+def _of_clean_images(job: Job[CellParameters], victims: Sequence[nn.Module], records: Sequence[Record]) -> Answers:
+    """All victims see the same images."""
+    (record,) = records
+    images = job.images(record, job.parameters.images)
+    predicted = accuracy.predict_each(victims, _as_victims_see(images, record.path, job))
+    by_seed = predicted.reshape(len(job.parameters.seeds), -1, 1, len(images))
+    return Answers(by_seed.cpu().numpy().astype(np.uint16), None, [])
+
+
+def _of_attacked_images(
+    job: Job[CellParameters], victims: Sequence[nn.Module], records: Sequence[Record], test: torch.Tensor
+) -> Answers:
+    """Victims see the images of the surrogates of their seed, and of their own architecture those of the next seed."""
+    seeds, surrogates = len(job.parameters.seeds), len(job.parameters.networks)
+    count = len(victims) // seeds
+    alike = job.parameters.victims is None and seeds > 1
+    matched = np.empty((seeds, count, surrogates, len(test)), dtype=np.uint16)
+    other_seed = np.empty((seeds, count, 1, len(test)), dtype=np.uint16) if alike else None
+    budget = []
+    pairs = list(product(range(seeds), range(surrogates)))
+    for (seed, surrogate), record in zip(tqdm(pairs, desc="image sets"), records, strict=True):
+        images = job.images(record, len(test))
         if record.kind == TAE.name:
             attack = ATTACKS.instance(parameters_of(record, TaeParameters).attack)
             budget.append(check_budget(images, test, attack, record.path))
-        predicted.append(accuracy.predict_each(victims, _as_victims_see(images, record.path, job)))
-    # (S, seeds x T, N) -> (seeds, T, S, N)
-    classes = torch.stack(predicted).cpu().numpy()
-    classes = classes.reshape(len(predicted), len(given.seeds), -1, len(labels)).transpose(1, 2, 0, 3)
-    correct = classes == labels.cpu().numpy()
-    if given.attack == CLEAN:
-        evidence = of_clean_images(job, records[0], victims, test, labels, correct)
-    else:
-        evidence = of_taes(job, records, budget, correct)
-    job.publish_by_product({"classes": classes.astype(np.uint16)})
-    job.publish_json(_cell(job, correct, evidence))
+        before = (seed - 1) % seeds
+        asked = [*victims[seed * count :][:count], *([victims[before * count + surrogate]] if alike else [])]
+        predicted = accuracy.predict_each(asked, _as_victims_see(images, record.path, job)).cpu().numpy()
+        matched[seed, :, surrogate] = predicted[:count]
+        if other_seed is not None:
+            other_seed[before, surrogate, 0] = predicted[count]
+    return Answers(matched, other_seed, budget)
 
 
 def _as_victims_see(images: torch.Tensor, path: str, job: Job[CellParameters]) -> Iterator[torch.Tensor]:
@@ -59,11 +111,12 @@ def _as_victims_see(images: torch.Tensor, path: str, job: Job[CellParameters]) -
         yield preprocessing.apply(batch, image_seeds[first : first + batch_size]) if preprocessing else batch
 
 
-def _cell(job: Job[CellParameters], correct: NDArray[np.bool_], evidence: Evidence) -> Cell:
+def _cell(
+    job: Job[CellParameters], correct: NDArray[np.bool_], other_seed: NDArray[np.bool_] | None, evidence: Evidence
+) -> Cell:
     given = job.parameters
-    surrogates = [] if given.surrogates == CLEAN else given.networks
+    surrogates = [] if given.attack == CLEAN else given.networks
     victims = given.victims or given.networks
-    weights = bootstrap_weights(job, correct.shape[-1])
     return Cell(
         surrogate_paradigm=given.surrogates,
         attack=given.attack,
@@ -74,23 +127,20 @@ def _cell(job: Job[CellParameters], correct: NDArray[np.bool_], evidence: Eviden
         images=correct.shape[-1],
         correct=correct.sum(axis=-1).tolist(),
         means={
-            name: accuracy.pair_mean(hits, pairs, weights).rounded()
-            for name, hits, pairs in _selections(correct, victims, surrogates)
+            name: accuracy.pair_mean(hits, pairs, given.block)
+            for name, hits, pairs in _selections(correct, other_seed, victims, surrogates)
         },
         evidence=evidence,
     )
 
 
 def _selections(
-    correct: NDArray[np.bool_], victims: list[str], surrogates: list[str]
+    correct: NDArray[np.bool_], other_seed: NDArray[np.bool_] | None, victims: list[str], surrogates: list[str]
 ) -> Iterator[tuple[str, NDArray[np.bool_], NDArray[np.bool_]]]:
-    """Names of means, and the victim seeds and pairs that each is over.
-
-    The diagonal of the first seed is left to "all": there the victim may be the surrogate itself.
-    """
+    """Names of means, and what each is over."""
     yield "all", correct, accuracy.all_pairs(*correct.shape[1:3])
     off_diagonal = accuracy.off_diagonal(victims, surrogates)
     if off_diagonal.any():
         yield "off_diagonal", correct, off_diagonal
-    if surrogates and len(correct) > 1 and not off_diagonal.all():
-        yield "same_architecture", correct[1:], ~off_diagonal
+    if other_seed is not None:
+        yield "same_architecture", other_seed, accuracy.all_pairs(*other_seed.shape[1:3])

@@ -35,7 +35,7 @@ from trigger_activation.plan.recipes import (
     WhiteBoxParameters,
 )
 from trigger_activation.run.job import Job, parameters_of
-from trigger_activation.run.stages._shared import bootstrap_weights, equipped
+from trigger_activation.run.stages._shared import equipped
 from trigger_activation.science import seeds
 from trigger_activation.science.attacks import ATTACKS
 from trigger_activation.science.deployment import DeployedNetwork
@@ -205,7 +205,7 @@ def make_whitebox(job: Job[WhiteBoxParameters]) -> None:
     # each (seeds, T, 1, N)
     shape = len(given.seeds), len(given.networks), 1, len(labels)
     correct = {name: torch.stack([r[name] for r in robust]).reshape(shape).numpy() for name in robust[0]}
-    weights, every = bootstrap_weights(job, len(labels)), accuracy.all_pairs(*shape[1:3])
+    every = accuracy.all_pairs(*shape[1:3])
     accuracies = {name: 100 * hits.mean(axis=-1).ravel() for name, hits in correct.items()}
     evidence = {"single_step": accuracies["pgd"] - accuracies["single_step"]}
     if given.paradigm == STANDARD:
@@ -216,7 +216,7 @@ def make_whitebox(job: Job[WhiteBoxParameters]) -> None:
         seeds=given.seeds,
         images=len(labels),
         correct={name: hits.sum(axis=(2, 3)).tolist() for name, hits in correct.items()},
-        means={name: accuracy.pair_mean(hits, every, weights).rounded() for name, hits in correct.items()},
+        means={name: accuracy.pair_mean(hits, every, given.block) for name, hits in correct.items()},
         evidence={check: values.round(6).tolist() for check, values in evidence.items()},
     )
     job.publish_json(study)

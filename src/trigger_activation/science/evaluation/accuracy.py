@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from trigger_activation.science.evaluation.results import PairMean
+from trigger_activation.science.evaluation.uncertainty import scores
 from trigger_activation.science.images import to_float
 
 
@@ -28,24 +29,15 @@ def predict_each(networks: Sequence[nn.Module], batches: Iterable[Tensor]) -> Te
     return torch.cat(predicted, dim=1)
 
 
-def pair_mean(correct: NDArray[np.bool_], pairs: NDArray[np.bool_], resamples: NDArray[np.float64]) -> PairMean:
+def pair_mean(correct: NDArray[np.bool_], pairs: NDArray[np.bool_], block: int) -> PairMean:
     """Eq. 7 over chosen pairs.
 
     Args:
         correct: (seeds, T, S, N), whether victim t classifies image n of surrogate s correctly (Eq. 5).
         pairs: (T, S), which pairs take part.
-        resamples: (R, N), weights of images in each bootstrap sample, each row summing to 1.
+        block: how many consecutive images shared an attack's draws.
     """
-    chosen = correct[:, pairs]
-    per_seed = 100 * chosen.mean(axis=(1, 2))
-    deviation = float(per_seed.std(ddof=1)) if len(per_seed) > 1 else None
-    bootstrap = 100 * resamples @ chosen.mean(axis=(0, 1))
-    return PairMean(
-        mean=float(per_seed.mean()),
-        per_seed=per_seed.tolist(),
-        standard_deviation=deviation,
-        bootstrap=bootstrap.tolist(),
-    )
+    return PairMean.of(scores(correct[:, pairs], block))
 
 
 def all_pairs(victims: int, surrogates: int) -> NDArray[np.bool_]:
@@ -56,9 +48,3 @@ def all_pairs(victims: int, surrogates: int) -> NDArray[np.bool_]:
 def off_diagonal(victims: Sequence[str], surrogates: Sequence[str]) -> NDArray[np.bool_]:
     """Pairs of different architectures."""
     return np.array([[victim != surrogate for surrogate in surrogates] for victim in victims])
-
-
-def bootstrap_weights(images: int, resamples: int, generator: np.random.Generator) -> NDArray[np.float64]:
-    """(resamples, images) weights of images drawn with replacement."""
-    uniform = np.full(images, 1 / images)
-    return generator.multinomial(images, uniform, size=resamples) / images

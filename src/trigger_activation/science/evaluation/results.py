@@ -3,46 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean
-from typing import Any
+from statistics import fmean, stdev
 
 from trigger_activation.lazy import numpy as np
 from trigger_activation.parameters import FrozenModel
+from trigger_activation.science.evaluation.uncertainty import Scores, spread
 
 DECIMALS = 6
 """Of percentages in cells, below what any count of images can resolve."""
 
 
 class PairMean(FrozenModel):
-    """A mean over (seed, victim, surrogate) triples, in percent."""
+    """A mean over (seed, victim, surrogate) triples (paper, Eq. 7), in percent."""
 
     mean: float
-    per_seed: list[float]
-    standard_deviation: float | None
-    """Over victim seeds (n - 1); None for one seed."""
-    bootstrap: list[float]
-    """Means over resampled images."""
+    scores: list[list[float]]
+    """Seeds x blocks of images; see :data:`~trigger_activation.science.evaluation.uncertainty.Scores`."""
 
-    def rounded(self) -> PairMean:
-        """The same to 1e-6 points."""
-        return PairMean(**{name: _shortened(value) for name, value in self})
+    @classmethod
+    def of(cls, scores: Scores) -> PairMean:
+        """To 1e-6 points."""
+        rounded = scores.round(DECIMALS)
+        return cls(mean=round(float(scores.mean()), DECIMALS), scores=rounded.tolist())
 
+    @property
+    def per_seed(self) -> list[float]:
+        """The mean of each seed."""
+        return [fmean(blocks) for blocks in self.scores]
 
-def _shortened(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_shortened(item) for item in value]
-    return value if value is None else round(value, DECIMALS)
+    @property
+    def standard_deviation(self) -> float | None:
+        """Over seeds (n - 1); None for one seed."""
+        return stdev(self.per_seed) if len(self.scores) > 1 else None
+
+    def as_array(self) -> Scores:
+        """The scores."""
+        return np.asarray(self.scores, dtype=np.float64)
 
 
 def mean_over(means: Sequence[PairMean]) -> PairMean:
-    """The mean of several means over the same victims and test images, as over a table's attacks."""
-    per_seed = np.mean([each.per_seed for each in means], axis=0)
-    return PairMean(
-        mean=fmean(each.mean for each in means),
-        per_seed=per_seed.tolist(),
-        standard_deviation=float(per_seed.std(ddof=1)) if len(per_seed) > 1 else None,
-        bootstrap=np.mean([each.bootstrap for each in means], axis=0).tolist(),
-    )
+    """The mean of several means over the same victims, as over a table's attacks, some of them on fewer images."""
+    blocks = max(len(each.scores[0]) for each in means)
+    return PairMean.of(np.mean([spread(each.as_array(), blocks) for each in means], axis=0))
 
 
 class FirstOrder(FrozenModel):

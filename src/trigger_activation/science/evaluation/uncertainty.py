@@ -12,12 +12,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.special import stdtrit
+from trigger_activation.lazy import numpy as np
+from trigger_activation.lazy import special
 
-Scores = NDArray[np.float64]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Scores: TypeAlias = "NDArray[np.float64]"
 """(seeds, blocks), in percent: what a block adds to the accuracy of a seed; its mean over blocks is that accuracy."""
 
 
@@ -55,12 +58,19 @@ class Estimate:
 
     mean: float
     variance: Variance
+    one_seed: bool = False
+    """Whether a mean of a single seed takes part, whose spread over seeds is borrowed or unknown."""
+
+    @property
+    def known(self) -> bool:
+        """Whether anything is known of its variance."""
+        return self.variance.value < math.inf
 
     def margin(self, level: float = 0.95) -> float:
         """Half the width of Student's interval; infinite where the variance is unknown."""
-        if self.variance.value == math.inf:
+        if not self.known:
             return math.inf
-        quantile = float(stdtrit(self.variance.freedom, (1 + level) / 2))
+        quantile = float(special.stdtrit(self.variance.freedom, (1 + level) / 2))
         return quantile * math.sqrt(self.variance.value)
 
 
@@ -87,6 +97,18 @@ def scores(correct: NDArray[np.bool_], block: int) -> Scores:
     return np.asarray(means + np.stack(deviations, axis=1) * len(starts) / images)
 
 
+def spread(values: Scores, blocks: int) -> Scores:
+    """The same over more blocks, where fewer images were tried: what is known of those there weighs more.
+
+    The mean and the variance that it shows stay what they are; blocks beyond those tried add nothing.
+    """
+    tried = values.shape[1]
+    means = values.mean(axis=1, keepdims=True)
+    weight = math.sqrt(blocks * (blocks - 1) / (tried * (tried - 1))) if tried > 1 else 1.0
+    untried = np.zeros((len(values), blocks - tried))
+    return np.asarray(means + np.hstack([(values - means) * weight, untried]))
+
+
 def estimate(values: Scores, seed_variance: Variance = UNKNOWN) -> Estimate:
     """The mean of a cell over seeds and images.
 
@@ -95,7 +117,7 @@ def estimate(values: Scores, seed_variance: Variance = UNKNOWN) -> Estimate:
         seed_variance: of a single seed's accuracy, for values that have no more than one (see :func:`pooled`).
     """
     networks = Variance.of_mean(values.mean(axis=1)) if len(values) > 1 else seed_variance
-    return Estimate(float(values.mean()), networks + Variance.of_mean(values.mean(axis=0)))
+    return Estimate(float(values.mean()), networks + Variance.of_mean(values.mean(axis=0)), len(values) == 1)
 
 
 def contrast(left: Scores, right: Scores, seed_variance: Variance = UNKNOWN) -> Estimate:
@@ -108,7 +130,8 @@ def contrast(left: Scores, right: Scores, seed_variance: Variance = UNKNOWN) -> 
         return estimate(left - right)
     networks = [Variance.of_mean(each.mean(axis=1)) if len(each) > 1 else seed_variance for each in (left, right)]
     difference = left.mean(axis=0) - right.mean(axis=0)
-    return Estimate(float(difference.mean()), networks[0] + networks[1] + Variance.of_mean(difference))
+    variance = networks[0] + networks[1] + Variance.of_mean(difference)
+    return Estimate(float(difference.mean()), variance, min(len(left), len(right)) == 1)
 
 
 def pooled(columns: Sequence[Sequence[Scores]]) -> Variance:
