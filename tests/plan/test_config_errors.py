@@ -68,6 +68,9 @@ MISSPELT_NAMES = {
     "role of a protocol": Mistake(
         "protocols/cifar10.yaml", "fixed: fixed_64", "fixed: fixed64", ("roles.fixed", "did you mean 'fixed_64'?")
     ),
+    "attack on fewer images": Mistake(
+        "protocols/fashion16.yaml", "{l2t: 500}", "{l2p: 500}", ("attack.images", "'l2p'", "did you mean 'l2t'")
+    ),
     "paradigm of an ensemble": Mistake(
         "protocols/fashion16.yaml",
         "roles:",
@@ -142,6 +145,18 @@ WRONG_VALUES = {
     ),
     "no image per batch": Mistake(
         "protocols/cifar10.yaml", "batch_size: 128", "batch_size: 0", ("training.batch_size", "greater than 0")
+    ),
+    "no image per block": Mistake(
+        "protocols/fashion16.yaml", "batch_size: 100", "batch_size: 0", ("attack.batch_size", "greater than 0")
+    ),
+    "a single batch": Mistake(
+        "protocols/fashion16.yaml", "batch_size: 100", "batch_size: 500", ("attack.images.l2t is 500", "two or more")
+    ),
+    "more images than there are": Mistake(
+        "protocols/fashion16.yaml", "{l2t: 500}", "{l2t: 5000}", ("attack.images.l2t is 5000", "evaluation.images")
+    ),
+    "victims without surrogates of their seed": Mistake(
+        "protocols/fashion16.yaml", "at: 3", "at: 4", ("seeds: at is 4", "have 3")
     ),
     "negative epochs": Mistake(
         "protocols/cifar10.yaml", "epochs: 60", "epochs: -1", ("training.epochs", "greater than 0")

@@ -257,6 +257,19 @@ def test_a_demo_cell_has_a_column_per_seed_that_the_protocol_asks_for() -> None:
     assert len(cell.inputs["victims"]) == 3 * len(cell.settings["networks"])
 
 
+def test_surrogates_of_a_seed_attack_victims_of_that_seed() -> None:
+    taes = "results/taes/fashion16/{}__standard/seed{}/pgd.npz"
+    for column, seeds in (("at", 3), ("none", 3), ("jpeg_q50", 3), ("rat", 1)):
+        cell = shipped_plan()[f"results/cells/fashion16/standard/pgd/{column}.json"]
+        networks = cell.settings["networks"]
+        assert cell.inputs["images"] == tuple(taes.format(name, seed) for seed in range(seeds) for name in networks)
+
+
+def test_adaptive_surrogates_are_those_of_the_seed_too() -> None:
+    cell = shipped_plan()["results/cells/fashion16/fixed_64/pgd/fixed_64.json"]
+    assert [path.split("/")[-2] for path in cell.inputs["images"]] == [f"seed{seed}" for seed in (0, 0, 1, 1, 2, 2)]
+
+
 def planned_files() -> list[tuple[Artifact, str]]:
     return [(a, file) for a in shipped_plan().artifacts.values() for file in (*a.files, *a.by_products)]
 

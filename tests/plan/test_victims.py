@@ -107,7 +107,8 @@ class TestPlan:
     def test_its_cells_attack_one_network_from_every_surrogate(self, small: Project) -> None:
         plan = small.plan()
         assert plan[CELL].inputs["victims"] == (CHECKPOINT,)
-        assert plan[CELL].inputs["images"] == plan["results/cells/mini/standard/pgd/none.json"].inputs["images"]
+        others = plan["results/cells/mini/standard/pgd/none.json"].inputs["images"]
+        assert plan[CELL].inputs["images"] == tuple(path for path in others if "/seed0/" in path)
         assert plan[CELL].settings["victims"] == ["vgg-s"]
         assert plan[CELL].settings["seeds"] == [0]
         clean = plan["results/cells/mini/clean/clean/mine.json"]
@@ -139,7 +140,8 @@ class TestPlan:
         assert after[table].recipe != before[table].recipe
 
     def test_the_seeds_of_the_protocol_are_not_its_own(self, small: Project) -> None:
-        small.replace("protocols/mini.yaml", "default: 1", "default: 3")
+        with small.edited("protocols/mini.yaml") as protocol:
+            protocol["seeds"] = {"default": 3}
         plan = small.plan()
         (column,) = (c for c in plan["paper_tables/small/table1.tex"].settings["columns"] if c["name"] == "mine")
         assert column["seeds"] == len(plan[CELL].inputs["victims"]) == 1

@@ -12,6 +12,7 @@ from itertools import product
 import pandas as pd
 import pytest
 
+from tests.support.means import mean_of
 from tests.support.projects import ROOT, Project, shipped_plan
 from trigger_activation.plan.config import load_config
 from trigger_activation.plan.contents import Cell, Content, Findings, MeasuredTrigger, TriggerStudy
@@ -32,8 +33,8 @@ from trigger_activation.report.published.numbers import PrintedColumn, Published
 from trigger_activation.report.published.render import render_comparison
 from trigger_activation.report.published.run import OFF_DIAGONAL, PRINTED
 from trigger_activation.report.published.verdicts import ClaimVerdict, Finding, Outcome, judge
-from trigger_activation.science.evaluation.contrast import Difference
 from trigger_activation.science.evaluation.results import PairMean
+from trigger_activation.science.evaluation.uncertainty import Estimate, Variance
 from trigger_activation.science.sanity import SanityLimits
 
 Value = Callable[[str, str, PrintedColumn], float | None]
@@ -61,15 +62,6 @@ def table_of(experiment: str, name: str) -> ComparedTable:
     return table
 
 
-def statistics(value: float, spread: float = 0.0, seeds: int = 1) -> PairMean:
-    return PairMean(
-        mean=value,
-        per_seed=[value] * seeds,
-        standard_deviation=0.0 if seeds > 1 else None,
-        bootstrap=[value - spread, value, value + spread],
-    )
-
-
 def cell(attack: str, found: PairMean) -> Cell:
     return Cell(
         surrogate_paradigm="standard",
@@ -84,14 +76,14 @@ def cell(attack: str, found: PairMean) -> Cell:
     )
 
 
-def accuracy_cells(table: ComparedTable, value: Value, seeds: int = 1) -> list[Cell]:
+def accuracy_cells(table: ComparedTable, value: Value, seeds: int = 2) -> list[Cell]:
     """The cells of one table, all with the same mean over all pairs and off the diagonal."""
     layout, (paper,) = accuracy_layout(table), table.paper
     rows = {row.lower().replace("-", ""): row for row in published().rows("II") + published().rows("IV")}
     cells = []
     for row, column in product(layout.rows, paper.columns):
         number = column and value(layout.number, rows[row.attack], PrintedColumn(column.defense, column.param))
-        cells.append(cell(row.attack, statistics(50.0 if number is None else number, seeds=seeds)))
+        cells.append(cell(row.attack, mean_of(*[50.0 if number is None else number] * seeds)))
     return cells
 
 
@@ -112,14 +104,17 @@ def trigger_cells(table: ComparedTable) -> list[TriggerStudy]:
     for dataset, column in columns:
         numbers = [n for n in published().of("XI") if (n.dataset, n.column) == (dataset, column)]
         triggers = [
-            MeasuredTrigger(network=n.network, seed=0, mean_square=float(n.value or 0) / 100, largest=0.0, picture="")
+            MeasuredTrigger(
+                network=n.network, seed=seed, mean_square=float(n.value or 0) / 100, largest=0.0, picture=""
+            )
             for n in numbers
+            for seed in range(2)
         ]
         cells.append(TriggerStudy(paradigm=column.defense, triggers=triggers))
     return cells
 
 
-def compared(experiment: str, value: Value = printed, seeds: int = 1) -> Comparison:
+def compared(experiment: str, value: Value = printed, seeds: int = 2) -> Comparison:
     tables = layout_of(experiment).tables
     cells: dict[str, Sequence[Content]] = {
         table.name: trigger_cells(table)
@@ -240,7 +235,7 @@ def test_rank_correlation_is_kendalls() -> None:
 
 def finding(mean: float, margin: float, above: float = 0.0, below: float = math.inf) -> Finding:
     term = Term("II", ("PGD",), PrintedColumn("none"))
-    return Finding(Inequality(term, term, above, below), Difference(mean, (mean, mean), 0.0, margin))
+    return Finding(Inequality(term, term, above, below), Estimate(mean, Variance((margin / 1.96) ** 2, math.inf)))
 
 
 @pytest.mark.parametrize(
@@ -304,7 +299,7 @@ def test_statements_speak_of_cells_that_are_printed() -> None:
 
 def test_every_statement_can_fail() -> None:
     """In a table where all cells are alike nothing is ahead of anything; only `within` and `up to` hold."""
-    same = Difference(0.0, (0.0, 0.0), 0.0, 0.0)
+    same = Estimate(0.0, Variance(0.0, math.inf))
     for claim in CLAIMS:
         inequalities = claim.inequalities(View(published(), claim.tables[0]))
         bounded = all(inequality.above < 0 for inequality in inequalities)

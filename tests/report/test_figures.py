@@ -19,6 +19,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from tests.report.test_tables import cell
+from tests.support.means import mean_of
 from tests.support.projects import Project, shipped_config, shipped_plan
 from trigger_activation.plan import Artifact
 from trigger_activation.plan.contents import Cell, ConceptStudy, Content, Example, NetworkTheory, TheoryStudy
@@ -28,9 +29,9 @@ from trigger_activation.report.figures._labels import place
 from trigger_activation.report.figures.matrices import matrix
 from trigger_activation.report.figures.svg import embedded
 from trigger_activation.report.figures.theory import chance_interval
-from trigger_activation.report.figures.tradeoff import estimate, under_strongest_attack
+from trigger_activation.report.figures.tradeoff import estimates, under_strongest_attack
 from trigger_activation.run.stages.reports import save_figure, with_picture
-from trigger_activation.science.evaluation.results import FirstOrder, PairMean
+from trigger_activation.science.evaluation.results import FirstOrder, mean_over
 from trigger_activation.store.pictures import encode_png
 
 NEW = ("figure1", "theory", "matrices", "tradeoff")
@@ -50,13 +51,7 @@ def accuracy_cell(artifact: Artifact, generator: np.random.Generator) -> Cell:
     clean = given["attack"] == "clean"
     shape = (len(seeds), len(networks), 1 if clean else len(networks))
     correct = generator.integers(60 if clean else 5, 95, shape)
-    per_seed = correct.mean(axis=(1, 2))
-    mean = PairMean(
-        mean=float(per_seed.mean()),
-        per_seed=per_seed.tolist(),
-        standard_deviation=float(per_seed.std(ddof=1)) if len(seeds) > 1 else None,
-        bootstrap=(per_seed.mean() + generator.normal(size=50)).tolist(),
-    )
+    mean = mean_of(*correct.mean(axis=(1, 2)), images=1.0)
     return Cell(
         surrogate_paradigm=given["surrogates"],
         **{key: given[key] for key in ("attack", "column", "seeds")},
@@ -315,24 +310,23 @@ class TestMatrices:
         assert figure.get_size_inches().max() <= 9
 
 
-def pair_mean(mean: float, per_seed: list[float], bootstrap: list[float]) -> PairMean:
-    deviation = float(np.std(per_seed, ddof=1)) if len(per_seed) > 1 else None
-    return PairMean(mean=mean, per_seed=per_seed, standard_deviation=deviation, bootstrap=bootstrap)
-
-
 class TestTradeoff:
     def test_the_mean_over_attacks_pairs_seeds_and_images(self) -> None:
-        first = pair_mean(50.0, [40.0, 60.0], [48.0, 50.0, 52.0])
-        second = pair_mean(30.0, [36.0, 24.0], [32.0, 30.0, 28.0])
-        both = estimate([first, second])
+        first, second = mean_of(40.0, 60.0, images=1.0), mean_of(36.0, 24.0, images=-1.0)
+        (both,) = estimates([mean_over([first, second])])
         assert both.mean == 40
         assert both.deviation == pytest.approx(np.std([38, 42], ddof=1))
-        assert both.interval == (40, 40)
-        assert under_strongest_attack([first, second]) == estimate([second])
+        assert both.margin == pytest.approx(12.706 * 2, rel=1e-3)
+        assert under_strongest_attack([first, second]) == second
 
     def test_one_seed_has_no_spread(self) -> None:
-        alone = estimate([pair_mean(50.0, [50.0], [49.0, 51.0])])
+        (alone,) = estimates([mean_of(50.0, images=1.0)])
         assert alone.seeds == (50, 50)
+        assert alone.margin == pytest.approx(2.262, rel=1e-3)
+
+    def test_one_seed_borrows_the_spread_of_the_others(self) -> None:
+        several, alone = estimates([mean_of(40.0, 50.0, 60.0), mean_of(50.0)])
+        assert alone.margin == pytest.approx(np.sqrt(3) * several.margin)
 
     def test_families_are_told_apart(self) -> None:
         layout = planned("paper", "tradeoff").parameters

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import math
 import re
 from collections import Counter
 from html.parser import HTMLParser
@@ -13,7 +14,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from scipy import stats
 
+from tests.support.means import mean_of
 from tests.support.pages import TITLE, make
 from tests.support.projects import ROOT
 from trigger_activation.plan import Plan
@@ -21,7 +24,6 @@ from trigger_activation.plan.contents import Cell, CodeState, Content, KindTotal
 from trigger_activation.report import page
 from trigger_activation.report.page.build import LEAD, flattened
 from trigger_activation.report.page.details import sheets
-from trigger_activation.science.evaluation.results import PairMean
 from trigger_activation.science.sanity import SanityLimits
 from trigger_activation.store.documents import read_document
 from trigger_activation.store.records import read_content
@@ -232,7 +234,7 @@ def _table(element: Element) -> str | None:
     return parent.attributes["id"] if parent else None
 
 
-MEAN = PairMean(mean=37.5, per_seed=[25, 50], standard_deviation=17.678, bootstrap=[30, 37.5, 45])
+MEAN = mean_of(25, 50, images=2.0)
 CELL = Cell(
     surrogate_paradigm="standard",
     attack="pgd",
@@ -242,7 +244,7 @@ CELL = Cell(
     seeds=[0, 1],
     images=200,
     correct=[[[20, 40], [60, 80]], [[40, 80], [120, 160]]],
-    means={"all": MEAN, "off_diagonal": MEAN.model_copy(update={"bootstrap": [31, 37.5, 45]})},
+    means={"all": MEAN, "off_diagonal": mean_of(25, 50, images=1.0)},
 )
 
 
@@ -271,18 +273,25 @@ class TestDetails:
         ]
 
     def test_both_means_stand_side_by_side_with_their_uncertainty(self) -> None:
+        def both(deviation: float, images: float) -> float:
+            """Student's interval by Satterthwaite: two seeds, ten blocks of images."""
+            seeds = deviation**2 / 2
+            freedom = (seeds + images**2) ** 2 / (seeds**2 + images**4 / 9)
+            return float(stats.t.ppf(0.975, freedom)) * math.sqrt(seeds + images**2)
+
         means = sheets(CELL, LABELS, None)[0]
         assert means.columns == ["All pairs", "Off diagonal"]
         assert means.rows == [
             ("Mean", ["37.50", "37.50"]),
-            ("95 % over images", ["30.38–44.62", "31.32–44.62"]),
+            ("95 % over images", ["± 4.52", "± 2.26"]),
+            ("95 % over images and seeds", [f"± {both(17.6777, 2):.2f}", f"± {both(17.6777, 1):.2f}"]),
             ("Deviation over seeds", ["17.68", "17.68"]),
             ("Seed 0", ["25.00", "25.00"]),
             ("Seed 1", ["50.00", "50.00"]),
         ]
 
     def test_one_seed_has_one_matrix_and_no_deviation(self) -> None:
-        means = {"all": MEAN.model_copy(update={"per_seed": [25], "standard_deviation": None})}
+        means = {"all": mean_of(25, images=2.0)}
         cell = CELL.model_copy(update={"seeds": [0], "correct": CELL.correct[:1], "means": means})
         printed, matrix = sheets(cell, LABELS, None)
         assert [label for label, _ in printed.rows] == ["Mean", "95 % over images"]

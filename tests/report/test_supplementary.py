@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.report.test_tables import cell
+from tests.support.means import mean_of
 from tests.support.projects import Project, shipped_plan
 from trigger_activation.plan import Plan
 from trigger_activation.plan.contents import Content, WhiteBoxStudy
@@ -19,9 +20,8 @@ TRANSFER = {"all": 60.0, "off_diagonal": 65.25, "same_architecture": 50.0}
 ONE_SEED = ("noise_64", "rat", "tdat")
 
 
-def estimate(value: float, deviation: float | None = None) -> PairMean:
-    bootstrap = [value - 2, value, value + 2]
-    return PairMean(mean=value, standard_deviation=deviation, per_seed=[value], bootstrap=bootstrap)
+def three_seeds(value: float) -> PairMean:
+    return mean_of(value - 1.5, value, value + 1.5, images=1.0)
 
 
 def made_up(path: str) -> Content:
@@ -30,9 +30,9 @@ def made_up(path: str) -> Content:
     victim = path.rpartition("/")[2].removesuffix(".json")
     offset = max(victims.index(victim) - 1, 0)
     if "/measured/" in path:
-        means = {name: estimate(value + offset) for name, value in MEASURED.items()}
+        means = {name: mean_of(value + offset, images=1.0) for name, value in MEASURED.items()}
         return WhiteBoxStudy(path=path, paradigm=victim, victims=[], seeds=[0], images=75, correct={}, means=means)
-    means = {name: estimate(value + offset, 1.5) for name, value in TRANSFER.items()}
+    means = {name: three_seeds(value + offset) for name, value in TRANSFER.items()}
     if "/clean/clean/" in path:
         means = {"all": means["all"]}
     if victim in ONE_SEED:
@@ -105,7 +105,8 @@ def test_only_rows_of_several_seeds_have_a_deviation(demo: dict[str, str]) -> No
         "first 50 test images and the networks of the first seed",
         "100 iterations and Square for 5,000 queries",
         "2,000 test images",
-        "a cell by up to ±1.9 points and a white-box cell by up to ±1.9 points",
+        "In white-box rows: With one seed it is unknown how far other networks would move a cell",
+        "other images move it by up to ±2.3 points (95 %). In the others: 95 % intervals over seeds and images reach",
         "Noise is a control",
         "Transfer robustness is not robustness",
         "AT with step size 4/255 instead of 2/255",

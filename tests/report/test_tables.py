@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from tests.support.means import mean_of
 from trigger_activation.plan.contents import Cell, Content, FlipStudy, MeasuredTrigger, TriggerStudy
 from trigger_activation.plan.layouts import (
     AccuracyLayout,
@@ -27,7 +28,6 @@ from trigger_activation.plan.layouts import (
 )
 from trigger_activation.report.figures import draw
 from trigger_activation.report.tables import render
-from trigger_activation.report.tables.accuracy import interval
 from trigger_activation.report.tables.grid import escape_latex, escape_markdown
 from trigger_activation.report.tables.marks import marked
 from trigger_activation.science.evaluation.results import FlipPoint, PairMean
@@ -78,8 +78,8 @@ def accuracy_layout(
     return AccuracyLayout(**{**layout, **changes})
 
 
-def mean_of(value: float, deviation: float | None = None) -> PairMean:
-    return PairMean(mean=value, per_seed=[value], standard_deviation=deviation, bootstrap=[value - 1, value, value + 1])
+def with_deviation(value: float, deviation: float | None) -> PairMean:
+    return mean_of(value) if deviation is None else mean_of(value - deviation, value, value + deviation)
 
 
 def cell(
@@ -87,12 +87,13 @@ def cell(
     column: str,
     value: float,
     off_diagonal: float | None = None,
-    deviation: float | None = None,
+    deviation: float | None = 0.0,
     **changes: Any,
 ) -> Cell:
-    means = {"all": mean_of(value, deviation)}
+    """Of three seeds unless there is no deviation."""
+    means = {"all": with_deviation(value, deviation)}
     if off_diagonal is not None:
-        means["off_diagonal"] = mean_of(off_diagonal)
+        means["off_diagonal"] = with_deviation(off_diagonal, deviation)
     known: dict[str, Any] = {
         "surrogate_paradigm": "standard",
         "attack": attack,
@@ -114,7 +115,12 @@ def table(values: dict[str, list[float]], **changes: Any) -> dict[str, str]:
     cells = [
         cell(attack, name, value) for attack, row in values.items() for name, value in zip(names, row, strict=True)
     ]
-    return render(layout, cells)
+    return plain(render(layout, cells))
+
+
+def plain(rendered: dict[str, str]) -> dict[str, str]:
+    """Without deviations of zero."""
+    return {suffix: re.sub(r"( ± |\$\\pm\$\\,)0[.0]*", "", text) for suffix, text in rendered.items()}
 
 
 def markdown_rows(rendered: dict[str, str]) -> dict[str, list[str]]:
@@ -176,12 +182,12 @@ def test_equal_values_share_a_mark() -> None:
     ],
 )
 def test_marks(values: list[float], marks: list[str]) -> None:
-    assert marked([mean_of(value) for value in values]) == marks
+    assert marked([mean_of(value, value) for value in values]) == marks
 
 
 def test_no_number_has_a_mark_that_a_higher_one_lacks() -> None:
     """58.1 cannot be told from 73.0, but lies below 59.0, which can."""
-    row = [noisy(73.0, 1.0, 0), noisy(59.0, 1.0, 1), noisy(58.1, 20.0, 2), noisy(50.0, 1.0, 3)]
+    row = [noisy(73.0, 0.5, 0), noisy(59.0, 0.5, 1), noisy(58.1, 20.0, 2), noisy(50.0, 0.5, 3)]
     assert marked(row) == ["best", "second", "", ""]
 
 
@@ -191,15 +197,8 @@ def test_a_row_that_the_data_cannot_order_has_no_marks() -> None:
 
 
 def noisy(mean: float, width: float, seed: int) -> PairMean:
-    """A cell whose images, drawn again, move it by ``width`` (one standard deviation), apart from all other cells."""
-    draws = np.random.default_rng(seed).normal(mean, width, 2000)
-    return PairMean(mean=mean, per_seed=[mean], standard_deviation=None, bootstrap=draws.tolist())
-
-
-def over_seeds(*per_seed: float) -> PairMean:
-    """A cell without any noise from its images."""
-    mean, deviation = float(np.mean(per_seed)), float(np.std(per_seed, ddof=1))
-    return PairMean(mean=mean, per_seed=list(per_seed), standard_deviation=deviation, bootstrap=[mean] * 3)
+    """A cell whose images, drawn again, move it by ``width`` (one standard error), apart from those of other draws."""
+    return mean_of(mean, mean, images=width, draw=seed)
 
 
 def test_what_images_cannot_tell_from_the_best_is_marked_too() -> None:
@@ -208,9 +207,16 @@ def test_what_images_cannot_tell_from_the_best_is_marked_too() -> None:
 
 
 def test_what_seeds_cannot_tell_from_the_best_is_marked_too() -> None:
-    steady = over_seeds(69.9, 70.0, 70.1)
-    assert marked([steady, over_seeds(50.0, 60.0, 70.0), mean_of(50)]) == ["best", "best", "second"]
-    assert marked([steady, over_seeds(59.0, 60.0, 61.0)]) == ["best", "second"]
+    steady = mean_of(69.9, 70.0, 70.1)
+    assert marked([steady, mean_of(50.0, 60.0, 70.0), mean_of(40.0, 40.1, 40.0)]) == ["best", "best", "second"]
+    assert marked([steady, mean_of(59.0, 60.0, 61.0)]) == ["best", "second"]
+
+
+def test_a_single_seed_is_marked_by_the_spread_of_the_others_or_not_at_all() -> None:
+    others = [mean_of(69.0, 70.0, 71.0), mean_of(49.0, 50.0, 51.0), mean_of(39.0, 40.0, 41.0)]
+    assert marked([*others, mean_of(72.0)]) == ["best", "second", "", "best"]
+    assert marked([*others, mean_of(90.0)]) == ["second", "", "", "best"]
+    assert marked([mean_of(90.0), mean_of(50.0), mean_of(40.0)]) == ["", "", ""]
 
 
 def test_noise_that_columns_share_does_not_make_them_equal() -> None:
@@ -234,7 +240,7 @@ def test_the_mean_row_is_not_the_mean_of_printed_values() -> None:
 def test_what_is_missing_is_printed_as_missing() -> None:
     layout = accuracy_layout(["clean", "pgd"], [column("none"), column("at")], decimals=0, mean_row=True)
     cells = [cell("clean", "none", 90), cell("clean", "at", 80), None, cell("pgd", "at", 20)]
-    rendered = render(layout, cells)
+    rendered = plain(render(layout, cells))
     rows = markdown_rows(rendered)
     assert (rows["PGD"], rows["Mean"]) == (["missing", "**20**"], ["missing", "**20**"])
     assert "Incomplete: 1 of 4 cells are missing." in rendered[".md"]
@@ -258,7 +264,7 @@ def off_diagonal_table(pairs: str) -> dict[str, str]:
         cell("pgd", "none", 10, off_diagonal=30),
         cell("pgd", "at", 20, off_diagonal=25),
     ]
-    return render(layout, cells)
+    return plain(render(layout, cells))
 
 
 def test_all_pairs_are_averaged_by_default() -> None:
@@ -294,7 +300,7 @@ def test_the_deviation_over_seeds_is_printed_beside_the_mean() -> None:
 
 
 def test_one_seed_prints_no_deviation() -> None:
-    rendered = table({"pgd": [50]})
+    rendered = render(accuracy_layout(["pgd"], [column("none")]), [cell("pgd", "none", 50, deviation=None)])
     assert "± " not in rendered[".md"].splitlines()[-1]
     assert "One seed per network." in rendered[".md"]
 
@@ -388,7 +394,7 @@ def test_the_csv_quotes_what_it_must() -> None:
 def test_the_csv_holds_unrounded_values() -> None:
     values = {"pgd": [12.345678, 98.7654321], "di": [1 / 3, 2 / 3]}
     data = frame(table(values, decimals=0))
-    assert data["accuracy"].tolist() == [*values["pgd"], *values["di"]]
+    assert data["accuracy"].tolist() == pytest.approx([*values["pgd"], *values["di"]], abs=1e-6)
 
 
 def test_the_csv_has_one_line_per_cell() -> None:
@@ -402,12 +408,13 @@ def test_the_csv_has_one_line_per_cell() -> None:
 
 
 def test_the_csv_holds_intervals() -> None:
-    data = frame(table({"pgd": [50.0]}))
+    data = frame(render(accuracy_layout(["pgd"], [column("none")]), [cell("pgd", "none", 50, deviation=1)]))
     assert data["interval_low"].iloc[0] < 50 < data["interval_high"].iloc[0]
 
 
-def test_intervals_cover_95_percent() -> None:
-    assert interval(list(range(101))) == (2.5, 97.5)
+def test_one_seed_has_no_interval_in_the_csv() -> None:
+    alone = frame(render(accuracy_layout(["pgd"], [column("none")]), [cell("pgd", "none", 50, deviation=None)]))
+    assert alone["interval_low"].isna().all()
 
 
 def test_rendering_twice_gives_the_same_bytes() -> None:

@@ -1,4 +1,4 @@
-"""Equations 5 to 7 against plain loops, the bootstrap, predictions, and the studies of triggers."""
+"""Equations 5 to 7 against plain loops, scores, predictions, and the studies of triggers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from tests.support.trainings import rounding
-from trigger_activation.science import seeds
 from trigger_activation.science.deployment import DeployedNetwork
 from trigger_activation.science.evaluation.accuracy import (
     all_pairs,
-    bootstrap_weights,
     off_diagonal,
     pair_mean,
     predict,
@@ -36,10 +34,6 @@ def correct(shape: tuple[int, ...], seed: int = 0) -> NDArray[np.bool_]:
 
 def names(count: int) -> list[str]:
     return [f"network{index}" for index in range(count)]
-
-
-def weights(images: int, resamples: int = 4, seed: int = 0) -> NDArray[np.float64]:
-    return bootstrap_weights(images, resamples, np.random.default_rng(seed))
 
 
 def mean_by_loops(hits: NDArray[np.bool_], victims: list[str], surrogates: list[str], diagonal: bool) -> list[float]:
@@ -64,104 +58,61 @@ class TestPairMean:
     def test_over_all_pairs_equals_plain_loops(self, shape: tuple[int, ...]) -> None:
         hits, victims, surrogates = correct(shape), names(shape[1]), names(shape[2])
         expected = mean_by_loops(hits, victims, surrogates, diagonal=True)
-        result = pair_mean(hits, all_pairs(shape[1], shape[2]), weights(shape[3]))
-        assert result.per_seed == pytest.approx(expected, rel=1e-12)
-        assert result.mean == pytest.approx(sum(expected) / len(expected), rel=1e-12)
+        result = pair_mean(hits, all_pairs(shape[1], shape[2]), 5)
+        assert result.per_seed == pytest.approx(expected, abs=2e-6)
+        assert result.mean == pytest.approx(sum(expected) / len(expected), abs=2e-6)
 
     @pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape[1] > 1])
     def test_off_the_diagonal_equals_plain_loops(self, shape: tuple[int, ...]) -> None:
         hits, victims, surrogates = correct(shape), names(shape[1]), names(shape[2])
         expected = mean_by_loops(hits, victims, surrogates, diagonal=False)
-        result = pair_mean(hits, off_diagonal(victims, surrogates), weights(shape[3]))
-        assert result.per_seed == pytest.approx(expected, rel=1e-12)
+        result = pair_mean(hits, off_diagonal(victims, surrogates), 5)
+        assert result.per_seed == pytest.approx(expected, abs=2e-6)
 
     def test_knows_victims_from_surrogates(self) -> None:
         hits = np.zeros((1, 2, 3, 5), dtype=bool)
         hits[:, 1] = True  # the second victim is always right
         pairs = off_diagonal(["b", "a"], ["a", "b", "c"])
         assert pairs.tolist() == [[True, False, True], [False, True, True]]
-        assert pair_mean(hits, pairs, weights(5)).mean == pytest.approx(50)
-        assert pair_mean(hits, all_pairs(2, 3) & [[True], [False]], weights(5)).mean == 0
+        assert pair_mean(hits, pairs, 5).mean == pytest.approx(50)
+        assert pair_mean(hits, all_pairs(2, 3) & [[True], [False]], 5).mean == 0
 
     def test_the_diagonal_of_white_box_attacks_costs_the_known_ratio(self) -> None:
         """Five networks, white-box accuracy zero: Tables VIII to X are 25/20 of Tables II to IV."""
         hits = np.ones((1, 5, 5, 10), dtype=bool)
         hits[:, np.eye(5, dtype=bool)] = False
-        everywhere = pair_mean(hits, all_pairs(5, 5), weights(10)).mean
-        elsewhere = pair_mean(hits, off_diagonal(names(5), names(5)), weights(10)).mean
+        everywhere = pair_mean(hits, all_pairs(5, 5), 5).mean
+        elsewhere = pair_mean(hits, off_diagonal(names(5), names(5)), 5).mean
         assert elsewhere / everywhere == pytest.approx(25 / 20)
 
     @pytest.mark.parametrize("seeds_", [2, 3, 5])
     def test_deviates_over_seeds_with_one_degree_less(self, seeds_: int) -> None:
         hits = correct((seeds_, 2, 2, 50))
-        result = pair_mean(hits, all_pairs(2, 2), weights(50))
+        result = pair_mean(hits, all_pairs(2, 2), 5)
         mean = sum(result.per_seed) / seeds_
         expected = math.sqrt(sum((value - mean) ** 2 for value in result.per_seed) / (seeds_ - 1))
         assert result.standard_deviation == pytest.approx(expected, rel=1e-9)
 
     def test_has_no_deviation_for_one_seed(self) -> None:
-        assert pair_mean(correct((1, 2, 2, 10)), all_pairs(2, 2), weights(10)).standard_deviation is None
+        assert pair_mean(correct((1, 2, 2, 10)), all_pairs(2, 2), 5).standard_deviation is None
 
     @pytest.mark.parametrize(("value", "percent"), [(True, 100.0), (False, 0.0)])
     def test_is_a_percentage(self, value: bool, percent: float) -> None:
-        result = pair_mean(np.full((2, 2, 2, 9), value), all_pairs(2, 2), weights(9))
+        result = pair_mean(np.full((2, 2, 2, 9), value), all_pairs(2, 2), 5)
         assert result.mean == percent
         assert result.standard_deviation == 0
-        assert result.bootstrap == pytest.approx([percent] * 4)
+        assert {score for seed in result.scores for score in seed} == {percent}
 
     @shapes
-    def test_resamples_whole_images(self, shape: tuple[int, ...]) -> None:
-        """Drawing images again and averaging over them gives what weights give."""
-        hits, count = correct(shape), shape[3]
-        drawn = np.random.default_rng(1).integers(0, count, size=(6, count))
-        as_weights = np.array([np.bincount(row, minlength=count) / count for row in drawn])
-        expected = [100 * hits[..., row].mean() for row in drawn]
-        result = pair_mean(hits, all_pairs(shape[1], shape[2]), as_weights)
-        assert result.bootstrap == pytest.approx(expected, rel=1e-9)
+    def test_scores_say_what_each_block_of_images_adds(self, shape: tuple[int, ...]) -> None:
+        hits = correct(shape)
+        result = pair_mean(hits, all_pairs(shape[1], shape[2]), 5)
+        assert np.shape(result.scores) == (shape[0], math.ceil(shape[3] / 5))
+        assert np.mean(result.scores, axis=1) == pytest.approx(100 * hits.mean(axis=(1, 2, 3)), abs=1e-5)
 
-    def test_equal_weights_give_the_mean_itself(self) -> None:
-        hits = correct((3, 2, 2, 25))
-        result = pair_mean(hits, all_pairs(2, 2), np.full((1, 25), 1 / 25))
-        assert result.bootstrap == pytest.approx([result.mean])
-
-
-class TestBootstrapWeights:
-    @pytest.mark.parametrize("images", [1, 2, 17, 2000])
-    def test_each_sample_has_weights_that_sum_to_one(self, images: int) -> None:
-        drawn = weights(images, 50)
-        assert drawn.shape == (50, images)
-        assert drawn.min() >= 0
-        assert drawn.sum(axis=1) == pytest.approx(np.ones(50))
-
-    def test_weights_are_whole_numbers_of_draws(self) -> None:
-        draws = weights(40, 30) * 40
-        assert np.abs(draws - draws.round()).max() < 1e-9
-
-    def test_no_image_is_preferred(self) -> None:
-        images, resamples = 50, 20_000
-        mean = weights(images, resamples).mean(axis=0)
-        assert np.abs(mean * images - 1).max() < 5 / math.sqrt(resamples)
-
-    def test_spreads_as_a_binomial_does(self) -> None:
-        hits = correct((1, 1, 1, 400))
-        result = pair_mean(hits, all_pairs(1, 1), weights(400, 4000))
-        share = hits.mean()
-        assert np.std(result.bootstrap) == pytest.approx(100 * math.sqrt(share * (1 - share) / 400), rel=0.1)
-
-    def test_the_same_stream_draws_the_same_samples(self) -> None:
-        """All cells of a test set use its stream, so that differences between cells are paired."""
-        path = "results/datasets/fashion16/test.npz"
-        first, second = (bootstrap_weights(30, 8, seeds.numpy_generator(path, "bootstrap")) for _ in range(2))
-        other = bootstrap_weights(30, 8, seeds.numpy_generator("results/datasets/photos32/test.npz", "bootstrap"))
-        assert np.array_equal(first, second)
-        assert not np.array_equal(first, other)
-
-    def test_pairing_makes_differences_of_overlapping_results_small(self) -> None:
-        hits = correct((1, 1, 1, 300))
-        almost = hits.copy()
-        almost[..., 0] = ~almost[..., 0]
-        left, right = (pair_mean(cell, all_pairs(1, 1), weights(300, 500)).bootstrap for cell in (hits, almost))
-        assert np.std(np.subtract(left, right)) < 0.2 * np.std(left)
+    def test_a_mean_is_kept_to_a_millionth_of_a_point(self) -> None:
+        result = pair_mean(correct((3, 2, 2, 30)), all_pairs(2, 2), 7)
+        assert result.mean == round(result.mean, 6)
 
 
 class TestPredict:

@@ -1,84 +1,92 @@
-"""Differences between cells."""
+"""Differences between cells, and what single seeds borrow."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 from scipy.stats import ttest_ind
 
-from trigger_activation.science.evaluation.accuracy import all_pairs, bootstrap_weights, pair_mean
-from trigger_activation.science.evaluation.contrast import difference
+from tests.support.means import BLOCKS, mean_of
+from trigger_activation.science.evaluation.accuracy import all_pairs, pair_mean
+from trigger_activation.science.evaluation.contrast import borrowed, difference, estimated, over_images, told
 from trigger_activation.science.evaluation.results import PairMean, mean_over
 
 RANDOM = np.random.default_rng(0)
+T_OF_9 = 2.262157
+"""97.5 % quantile of Student's t for the ten blocks."""
 
 
-def statistics(correct: np.ndarray[Any, Any]) -> PairMean:
-    weights = bootstrap_weights(correct.shape[-1], 500, np.random.default_rng(1))
-    return pair_mean(correct, all_pairs(2, 2), weights)
+def measured(seeds: int, images: int = 200, share: float = 0.6) -> PairMean:
+    return pair_mean(RANDOM.random((seeds, 2, 2, images)) < share, all_pairs(2, 2), images // BLOCKS)
 
 
 def test_a_cell_does_not_differ_from_itself() -> None:
-    cell = statistics(RANDOM.random((3, 2, 2, 200)) < 0.6)
+    cell = measured(3)
     found = difference(cell, cell)
-    assert found.mean == 0
-    assert found.interval == (0, 0)
+    assert (found.mean, found.margin()) == (0, 0)
 
 
 def test_noise_that_cells_share_cancels() -> None:
     """Images that all networks get right or wrong alike do not widen the interval of a difference."""
-    hard = RANDOM.random((1, 1, 1, 400)) < 0.5
-    left, right = np.broadcast_to(hard, (3, 2, 2, 400)).copy(), np.broadcast_to(hard, (3, 2, 2, 400)).copy()
-    right[..., :4] = ~right[..., :4]
-    low, high = difference(statistics(left), statistics(right)).interval
-    assert high - low < 4  # each cell's own interval is about 10 points wide
+    left, right = mean_of(50.0, 51.0, 52.0, images=9.0, draw=1), mean_of(46.0, 47.0, 48.0, images=9.0, draw=1)
+    assert difference(left, right).margin() == pytest.approx(0, abs=1e-5)
+    assert over_images(left).margin() > 9
 
 
-def test_the_standard_error_adds_the_variances_of_both_means() -> None:
-    left, right = (statistics(RANDOM.random((seeds, 2, 2, 200)) < 0.6) for seeds in (3, 5))
-    expected = math.sqrt(np.var(left.per_seed, ddof=1) / 3 + np.var(right.per_seed, ddof=1) / 5)
-    assert difference(left, right).standard_error == pytest.approx(expected)
+def test_seeds_of_two_cells_are_paired_since_they_share_surrogates() -> None:
+    assert difference(mean_of(40.0, 60.0, 50.0), mean_of(39.0, 59.0, 49.0)).margin() == pytest.approx(0, abs=1e-5)
 
 
-def seeds_only(*per_seed: float) -> PairMean:
-    """A cell without any noise from its images."""
-    deviation = float(np.std(per_seed, ddof=1)) if len(per_seed) > 1 else None
-    mean = float(np.mean(per_seed))
-    return PairMean(mean=mean, per_seed=list(per_seed), standard_deviation=deviation, bootstrap=[mean] * 3)
-
-
-def test_the_margin_over_seeds_is_that_of_welch() -> None:
+def test_other_numbers_of_seeds_are_compared_as_by_welch() -> None:
     left, right = (61.0, 64.5, 62.0), (58.0, 58.5, 57.0, 60.5)
     expected = ttest_ind(left, right, equal_var=False).confidence_interval(0.95)
-    found = difference(seeds_only(*left), seeds_only(*right))
-    assert (found.mean - found.margin, found.mean + found.margin) == pytest.approx((expected.low, expected.high))
+    found = difference(mean_of(*left), mean_of(*right))
+    assert (found.mean - found.margin(), found.mean + found.margin()) == pytest.approx((expected.low, expected.high))
 
 
-def test_the_margin_over_images_is_that_of_a_normal_distribution() -> None:
-    left, right = (statistics(RANDOM.random((1, 2, 2, 2000)) < share) for share in (0.6, 0.5))
-    found = difference(left, right)
-    low, high = found.interval
-    assert 2 * found.margin == pytest.approx(high - low, rel=0.15)
+def test_a_single_seed_decides_nothing_by_itself() -> None:
+    found = difference(mean_of(90.0), mean_of(10.0, 11.0))
+    assert found.one_seed
+    assert found.margin() == math.inf
+    assert "unknown" in told(found)
 
 
-def test_a_margin_keeps_what_is_known_of_the_seeds() -> None:
-    """One cell with a single seed does not make the other's spread disappear."""
-    found = difference(seeds_only(60.0), seeds_only(50.0, 70.0))
-    assert found.standard_error is None
-    assert found.margin > 50
+def test_a_single_seed_borrows_the_mean_variance_of_columns_that_have_several() -> None:
+    columns = [[mean_of(48.0, 52.0)], [mean_of(70.0, 71.0, 72.0)], [mean_of(5.0)]]
+    spread = borrowed(columns)
+    assert spread.value == pytest.approx((8 + 1) / 2)
+    found = difference(mean_of(90.0), mean_of(10.0), spread)
+    assert found.variance.value == pytest.approx(2 * spread.value)
+    assert found.one_seed
+
+
+def test_what_is_borrowed_is_of_the_mean_over_the_rows() -> None:
+    """Networks that are strong under one attack and weak under another have no spread in the mean."""
+    assert borrowed([[mean_of(50.0, 60.0), mean_of(60.0, 50.0)]]).value == pytest.approx(0)
+
+
+def test_an_attack_on_fewer_images_keeps_its_mean_and_its_variance() -> None:
+    few = pair_mean(RANDOM.random((2, 2, 2, 60)) < 0.5, all_pairs(2, 2), 20)
+    many = measured(2)
+    found = difference(few, many)
+    assert found.mean == pytest.approx(few.mean - many.mean)
+    alone = mean_over([few, mean_of(0.0, 0.0)])
+    assert alone.mean == pytest.approx(few.mean / 2)
+    # Over ten blocks instead of three: the same variance, of a mean that is half as large.
+    assert over_images(alone).variance.value == pytest.approx(over_images(few).variance.value / 4, rel=1e-4)
 
 
 def test_a_mean_over_cells_averages_seed_by_seed() -> None:
-    """Victims that are strong under one attack and weak under another have no spread in the mean."""
-    found = mean_over([seeds_only(50.0, 60.0), seeds_only(60.0, 50.0)])
-    assert found.mean == 55
-    assert found.standard_deviation == 0
+    found = mean_over([mean_of(50.0, 60.0), mean_of(60.0, 50.0)])
+    assert (found.mean, found.standard_deviation) == (55, 0)
 
 
-def test_one_seed_has_no_standard_error() -> None:
-    cell = statistics(RANDOM.random((1, 2, 2, 200)) < 0.6)
-    assert difference(cell, cell).standard_error is None
-    assert str(difference(cell, cell)) == "+0.0 points (images: +0.0 to +0.0, 95 %; one seed)"
+def test_images_alone_are_told_by_their_blocks() -> None:
+    assert over_images(mean_of(50.0, images=2.0)).margin() == pytest.approx(T_OF_9 * 2, rel=1e-5)
+    assert estimated(mean_of(50.0, 50.0, images=2.0)).margin() == pytest.approx(T_OF_9 * 2, rel=1e-5)
+
+
+def test_a_difference_is_told_with_its_interval() -> None:
+    assert told(difference(mean_of(50.0, 50.0, images=1.0), mean_of(47.7, 47.7))) == "+2.3 points ± 2.3 (95 %)"

@@ -357,7 +357,7 @@ class Cell:
             preprocessing=preprocessing,
             images=len(images),
             batch_size=batch_size,
-            bootstrap=5,
+            block=5,
             threads=1,
         )
         make_cell(cast("Job[CellParameters]", self))

@@ -13,6 +13,7 @@ import numpy as np
 import yaml
 from PIL import Image
 
+from tests.support.means import mean_of
 from tests.support.projects import Project
 from trigger_activation.plan import Artifact, Plan, kinds
 from trigger_activation.plan.contents import (
@@ -28,7 +29,7 @@ from trigger_activation.plan.contents import (
 from trigger_activation.plan.recipes import CellParameters, CostParameters, FlipParameters, TriggerParameters
 from trigger_activation.run.spec import write_spec
 from trigger_activation.run.worker import perform
-from trigger_activation.science.evaluation.results import FlipPoint, PairMean
+from trigger_activation.science.evaluation.results import FlipPoint
 from trigger_activation.science.seeds import numpy_generator
 from trigger_activation.store.records import Record, write_json_artifact
 
@@ -105,6 +106,7 @@ def _accuracy(given: CellParameters, stream: np.random.Generator) -> Cell:
     pairs = {"all": np.ones(shape[1:], bool)}
     if not clean:
         pairs["off_diagonal"] = ~np.eye(len(networks), dtype=bool)
+    percent = 100 * correct / given.images
     return Cell(
         surrogate_paradigm=given.surrogates,
         attack=given.attack,
@@ -114,16 +116,8 @@ def _accuracy(given: CellParameters, stream: np.random.Generator) -> Cell:
         seeds=given.seeds,
         images=given.images,
         correct=correct.tolist(),
-        means={name: _means(100 * correct[:, those] / given.images) for name, those in pairs.items()},
+        means={name: mean_of(*percent[:, those].mean(axis=1), images=1.0) for name, those in pairs.items()},
     )
-
-
-def _means(percent: np.ndarray[Any, np.dtype[np.float64]]) -> PairMean:
-    per_seed = percent.mean(axis=1)
-    deviation = float(per_seed.std(ddof=1)) if len(per_seed) > 1 else None
-    middle = float(per_seed.mean())
-    bootstrap = [middle - 1, middle, middle + 1]
-    return PairMean(mean=middle, per_seed=per_seed.tolist(), standard_deviation=deviation, bootstrap=bootstrap)
 
 
 def _trigger(given: TriggerParameters, stream: np.random.Generator) -> TriggerStudy:

@@ -313,6 +313,7 @@ def _check_protocol(config: Config, protocol: schema.Protocol, file: Path) -> No
         _require(schema.WHITE_BOX, config.attacks, file, "white_box", "attack")
     for paradigm in protocol.seeds.paradigms:
         _require(paradigm, config.paradigms, file, "seeds.paradigms", "paradigm")
+    _check_seeds(protocol.seeds, file)
     for role, variant in protocol.roles.items():
         known = [*config.paradigms, *config.preprocessing, *config.helpers]
         _require(variant, known, file, f"roles.{role}", "paradigm, preprocessing or helper network")
@@ -323,6 +324,17 @@ def _check_protocol(config: Config, protocol: schema.Protocol, file: Path) -> No
     for kind in type(protocol.overrides).model_fields:
         for variant in getattr(protocol.overrides, kind):
             _require(variant, getattr(config, kind), file, f"overrides.{kind}", kind.removesuffix("s"))
+
+
+def _check_seeds(seeds: schema.Seeds, file: Path) -> None:
+    """Victims of a seed are attacked by undefended networks of that seed."""
+    surrogates = len(seeds.of(schema.STANDARD))
+    for name, count in {"default": seeds.default, **seeds.paradigms}.items():
+        if count > surrogates:
+            raise UserError(
+                f"{file}: seeds: {name} is {count}, but {schema.STANDARD} networks, which attack victims of their "
+                f"seed, have {surrogates}: give them as many"
+            )
 
 
 def _check_ensemble(

@@ -272,18 +272,6 @@ class Protocol(StrictModel):
     overrides: Overrides = Overrides()
 
     @model_validator(mode="after")
-    def _surrogates_of_every_seed(self) -> Self:
-        surrogates = len(self.seeds.of(STANDARD))
-        for name in ("default", *self.seeds.paradigms):
-            victims = self.seeds.paradigms.get(name, self.seeds.default)
-            if victims > surrogates:
-                raise ValueError(
-                    f"seeds: {name} is {victims}, but victims of a seed are attacked by {STANDARD} networks of that "
-                    f"seed, of which there are {surrogates}: give {STANDARD} as many"
-                )
-        return self
-
-    @model_validator(mode="after")
     def _several_batches(self) -> Self:
         every = {"evaluation.images": self.evaluation.images}
         few = {f"attack.images.{name}": count for name, count in self.attack.images.items()}

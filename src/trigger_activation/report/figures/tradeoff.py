@@ -16,9 +16,9 @@ from trigger_activation.plan.layouts import AccuracyLayout, TradeoffLayout
 from trigger_activation.report.figures._captions import PAGE, caption, rows_of, table_facts
 from trigger_activation.report.figures._labels import Point, place
 from trigger_activation.report.tables.accuracy import PAIRS, SURROGATES, statistics
-from trigger_activation.report.tables.intervals import NO_SPREAD, seed_variance
+from trigger_activation.report.tables.intervals import seed_variance
 from trigger_activation.report.wording import listed
-from trigger_activation.science.evaluation.contrast import estimated
+from trigger_activation.science.evaluation.contrast import estimated, over_images
 from trigger_activation.science.evaluation.results import PairMean, mean_over
 
 Style = tuple[str, str]
@@ -74,7 +74,8 @@ class Defense:
 def estimates(means: Sequence[PairMean]) -> list[Estimate]:
     """Of one mean of each column; those of one seed borrow the spread of the others."""
     variance = seed_variance(means)
-    found = [estimated(mean, variance if variance.value < math.inf else NO_SPREAD) for mean in means]
+    known = variance.value < math.inf
+    found = [estimated(mean, variance) if known else over_images(mean) for mean in means]
     return [
         Estimate(mean.mean, each.margin(), mean.standard_deviation or 0.0)
         for mean, each in zip(means, found, strict=True)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 
 from trigger_activation.plan.contents import Cell, Content, CostStudy, MeasuredTrigger, Observed, TriggerStudy
-from trigger_activation.report.tables.intervals import NO_SPREAD
 from trigger_activation.report.tables.trigger import SCALE
-from trigger_activation.science.evaluation.contrast import estimated
+from trigger_activation.science.evaluation.contrast import estimated, over_images
 from trigger_activation.science.evaluation.results import PairMean
 from trigger_activation.science.sanity import SanityLimits, failures
 
@@ -86,7 +85,7 @@ def _means(cell: Cell) -> Sheet:
 
 def _statistics(found: PairMean, seeds: Sequence[int]) -> dict[str, str]:
     """One mean and its uncertainty, over seeds where there are several."""
-    lines = {"Mean": f"{found.mean:.2f}", "95 % over images": f"± {estimated(found, NO_SPREAD).margin():.2f}"}
+    lines = {"Mean": f"{found.mean:.2f}", "95 % over images": f"± {over_images(found).margin():.2f}"}
     if found.standard_deviation is not None:
         lines["95 % over images and seeds"] = f"± {estimated(found).margin():.2f}"
         lines["Deviation over seeds"] = f"{found.standard_deviation:.2f}"

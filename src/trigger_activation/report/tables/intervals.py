@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from trigger_activation.science.evaluation.contrast import borrowed, estimated
+from trigger_activation.science.evaluation.contrast import borrowed, estimated, over_images
 from trigger_activation.science.evaluation.results import PairMean
 from trigger_activation.science.evaluation.uncertainty import Variance
 
 RowMeans = Sequence[PairMean | None]
 """Means of one row; None where a cell is missing or has no pairs of the row's kind."""
+
+ONE_SEED = "; columns of one seed borrow the spread of the others in their row"
 
 
 def seed_variance(row: RowMeans) -> Variance:
@@ -35,7 +37,7 @@ def widest(rows: Sequence[RowMeans]) -> str:
     known = [(found, seed_variance(row)) for row in rows for found in row if found is not None]
     estimates = [estimated(found, variance) for found, variance in known]
     if not all(estimate.known for estimate in estimates):
-        images = max(estimated(found, NO_SPREAD).margin() for found, _ in known)
+        images = max(over_images(found).margin() for found, _ in known)
         return (
             f"With one seed it is unknown how far other networks would move a cell; other images move it by up to "
             f"±{images:.1f} points (95 %)."
@@ -43,8 +45,3 @@ def widest(rows: Sequence[RowMeans]) -> str:
     several = "" if all(len(found.scores) > 1 for found, _ in known) else ONE_SEED
     margin = max(estimate.margin() for estimate in estimates)
     return f"95 % intervals over seeds and images reach up to ±{margin:.1f} points{several}."
-
-
-ONE_SEED = "; columns of one seed borrow the spread of the others in their row"
-NO_SPREAD = Variance(0.0, 1)
-"""Over seeds, where only images are looked at."""

@@ -34,6 +34,11 @@ def estimated(found: PairMean, seed_variance: Variance = UNKNOWN) -> Estimate:
     return estimate(found.as_array(), seed_variance)
 
 
+def over_images(found: PairMean) -> Estimate:
+    """A mean with the variance that other images would bring, the networks being what they are."""
+    return Estimate(found.mean, Variance.of_mean(found.as_array().mean(axis=0)))
+
+
 def borrowed(columns: Iterable[Sequence[PairMean]]) -> Variance:
     """The variance of a single seed's accuracy, in the mean over some rows, from the columns that have several seeds.
 
