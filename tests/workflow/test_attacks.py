@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from tests.support.image_sets import TEST, adversarial_images, clean_images
 from tests.support.smoke_project import Project, make
 from torch.nn import functional
 
@@ -17,6 +17,7 @@ from trigger_activation.plan import Plan, build_plan
 from trigger_activation.plan.config import load_config
 from trigger_activation.science.attacks import ATTACKS
 from trigger_activation.science.images import to_float
+from trigger_activation.store.arrays import load_arrays
 from trigger_activation.store.checkpoints import load_checkpoint
 from trigger_activation.store.records import file_record, read_record, sidecar, write_record
 
@@ -70,15 +71,15 @@ def test_a_sidecar_tells_what_the_attack_did_to_its_surrogate(attack: str) -> No
     assert record is not None
     assert surrogate is not None
     network = load_checkpoint(Path(SURROGATE), torch.device("cpu"), surrogate.parameters["network"])
-    with np.load("results/datasets/fashion16/test.npz") as test, np.load(record.path) as taes:
-        clean, labels, adversarial = test["images"][:100], torch.from_numpy(test["labels"][:100]), taes["images"]
+    clean, adversarial = clean_images(100), adversarial_images(record.path)
+    labels = torch.from_numpy(load_arrays(TEST, ("labels",))["labels"][:100])
     with torch.no_grad():
-        before, after = (network(to_float(torch.from_numpy(images))) for images in (clean, adversarial))
+        before, after = (network(to_float(images)) for images in (clean, adversarial))
     checks = record.checks
     assert checks["loss_before"] == pytest.approx(float(functional.cross_entropy(before, labels)), abs=1e-4)
     assert checks["loss_after"] == pytest.approx(float(functional.cross_entropy(after, labels)), abs=1e-4)
     assert checks["white_box_accuracy"] == int((after.argmax(dim=1) == labels).sum())  # of 100 images
-    assert checks["largest_change"] == np.abs(adversarial.astype(int) - clean).max()
+    assert checks["largest_change"] == int((adversarial.int() - clean.int()).abs().max())
 
 
 def refused(plan: Plan, path: str) -> str:

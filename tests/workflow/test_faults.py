@@ -8,14 +8,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
+from tests.support.image_sets import adversarial_images, clean_images, write_tae_set
+from tests.support.projects import one_sentence
 from tests.support.smoke_project import QUIET, UNSHARE, Project, can_mount, make
 
 from trigger_activation.errors import UserError
 from trigger_activation.plan import Plan
+from trigger_activation.store.arrays import save_arrays
 from trigger_activation.store.freshness import Freshness, Status
 from trigger_activation.store.records import file_record, read_record, write_record
+from trigger_activation.store.tae_sets import packed
 
 pytestmark = pytest.mark.workflow
 
@@ -53,12 +56,22 @@ def test_a_truncated_artifact_is_stale(plan: Plan, path: str) -> None:
 
 
 def test_a_tae_set_over_its_budget_is_refused(plan: Plan) -> None:
-    images = np.load(TAE)["images"].copy()
+    images = adversarial_images(TAE)
     images[0, 0, 0, 0] = 255 if images[0, 0, 0, 0] < 128 else 0
-    np.savez(TAE, images=images)
+    write_tae_set(TAE, images)
     rerecord(TAE)
     with pytest.raises(UserError, match="more than its budget of 16/255"):
         make(plan, CELL)
+
+
+def test_a_tae_set_of_another_data_set_is_refused(plan: Plan) -> None:
+    other = packed(adversarial_images(TAE), clean_images(100), "0" * 64)
+    save_arrays(Path(TAE), other)
+    rerecord(TAE)
+    for path in (CELL, f"{TAE.replace('taes', 'purified').removesuffix('.npz')}__nrp.npz"):
+        with pytest.raises(UserError) as caught:
+            make(plan, path)
+        assert one_sentence(str(caught.value)).startswith(f"{TAE} holds differences to a data set of sha256 {'0' * 12}")
 
 
 def test_the_checkpoint_of_another_network_is_refused(plan: Plan) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests.support.architectures import family
+from tests.support.image_sets import adversarial_images
 from tests.support.smoke_project import PDF, Project, make
 
 from trigger_activation.plan import Plan, build_plan
@@ -80,9 +81,9 @@ def test_a_network_that_is_no_surrogate_meets_only_others(copy: Project) -> None
     assert mine["means"]["off_diagonal"] == mine["means"]["all"]
     labels = np.load("results/datasets/fashion16/test.npz")["labels"][:100]
     for surrogate, count in zip(mine["surrogates"], mine["correct"][0][0], strict=True):
-        images = np.load(f"results/taes/smoke/{surrogate}__standard/seed0/pgd.npz")["images"]
+        images = adversarial_images(f"results/taes/smoke/{surrogate}__standard/seed0/pgd.npz")
         with torch.no_grad():
-            predicted = network(to_float(torch.from_numpy(images))).argmax(dim=1).numpy()
+            predicted = network(to_float(images)).argmax(dim=1).numpy()
         assert count == (predicted == labels).sum()
 
 

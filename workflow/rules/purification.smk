@@ -1,6 +1,7 @@
 use rule dataset as purified with:
     input:
         images=needs("purified", "images"),
+        test=needs("purified", "test"),
         helper=needs("purified", "helper"),
         recipe=changed("purified"),
     pathvars:

@@ -224,7 +224,11 @@ class ProtocolArtifacts:
             images=images,
             threads=self.protocol.threads,
         )
-        inputs = {"images": (source,), **self._helper_input("preprocessing", purifier)}
+        inputs = {
+            "images": (source,),
+            **({"test": (self.dataset("test"),)} if kind is kinds.PURIFIED else {}),
+            **self._helper_input("preprocessing", purifier),
+        }
         return self._add(kind, names, parameters, inputs, {"purifier": method})
 
     def cell(self, surrogates: str, attack: str, column: str, victim: str, preprocessing: str | None) -> str:

@@ -18,7 +18,7 @@ from trigger_activation.errors import UserError
 from trigger_activation.lazy import torch
 from trigger_activation.plan.contents import Content
 from trigger_activation.plan.kind import Kind
-from trigger_activation.plan.kinds import IMPORTED, named
+from trigger_activation.plan.kinds import IMPORTED, TAE, named
 from trigger_activation.plan.layouts import KindParameters
 from trigger_activation.plan.recipes import (
     Algorithm,
@@ -46,6 +46,7 @@ from trigger_activation.store.records import (
     write_record,
 )
 from trigger_activation.store.scratch import Scratch
+from trigger_activation.store.tae_sets import TaeSet, packed
 
 if TYPE_CHECKING:
     from torch import nn
@@ -67,6 +68,7 @@ class Job(Generic[P]):
         self.parameters: P = self.kind.parsed(spec.parameters)
         self._device = device
         self._read: dict[str, str] = {}
+        self._labelled: dict[tuple[str, int | None, bool], tuple[torch.Tensor, torch.Tensor]] = {}
         self._stopwatch = Stopwatch()
         self.scratch = Scratch(spec.recipe, self._read, lambda: self.device, self._stopwatch)
 
@@ -109,30 +111,48 @@ class Job(Generic[P]):
     def images(self, record: Record, count: int | None = None) -> torch.Tensor:
         """uint8 images (N, H, W, 3) of a verified input; the first ``count``.
 
-        They are on the device or, if they are more than ``IN_MEMORY``, in their file, as a tensor of the CPU.
+        They are on the device or, if they are more than ``IN_MEMORY``, a tensor of the CPU: in their file, but for
+        those of a TAE set, which are test images and what was added to them.
 
         Raises:
             UserError: it has fewer.
         """
         path = Path(record.path)
+        if record.kind == TAE.name:
+            return self._placed(self._adversarial(path, count))
         large = path.stat().st_size > IN_MEMORY
         images = map_array(path, "images") if large else load_arrays(path, ("images",))["images"]
-        if count is not None and len(images) < count:
-            raise UserError(
-                f"{record.path} has {len(images)} images, but {count} are asked for: lower evaluation.images, "
-                "white_box.images or training_images in the protocol"
-            )
-        chosen = torch.from_numpy(images[:count])
-        return chosen if chosen.nbytes > IN_MEMORY else chosen.to(self.device)
+        _refuse_fewer(path, len(images), count)
+        return self._placed(torch.from_numpy(images[:count]))
+
+    def _placed(self, images: torch.Tensor) -> torch.Tensor:
+        return images if images.nbytes > IN_MEMORY else images.to(self.device)
+
+    def _adversarial(self, path: Path, count: int | None) -> torch.Tensor:
+        tae_set = TaeSet(path)
+        _refuse_fewer(path, len(tae_set), count)
+        return tae_set.images(*self._clean(len(tae_set) if count is None else count))
+
+    def _clean(self, count: int) -> tuple[torch.Tensor, str]:
+        """The first test images, and the sha256 of their file."""
+        (reference,) = self.spec.inputs["test"]
+        images, _ = self.labelled("test", count)
+        return images, self._read[reference.path]
 
     def labelled(self, role: str, count: int | None = None, margin: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images of a data set input, see :meth:`images`, and their labels, on the device.
+        """Images of a data set input, see :meth:`images`, and their labels, on the device; a job reads them once.
 
         Args:
             role: of the input.
             count: the first so many; all of them unless given.
             margin: with what is stored around the part that networks see, if anything is.
         """
+        asked = role, count, margin
+        if asked not in self._labelled:
+            self._labelled[asked] = self._read_labelled(*asked)
+        return self._labelled[asked]
+
+    def _read_labelled(self, role: str, count: int | None, margin: bool) -> tuple[torch.Tensor, torch.Tensor]:
         from trigger_activation.science.images import middle
 
         (record,) = self.records(role)
@@ -208,11 +228,18 @@ class Job(Generic[P]):
         """The files that the job writes."""
         return [self.spec.path, *self.spec.companions]
 
-    def publish_arrays(self, arrays: Mapping[str, NDArray[Any] | ImageStream], checks: dict[str, Any]) -> None:
+    def publish_arrays(
+        self, arrays: Mapping[str, NDArray[Any] | ImageStream], checks: dict[str, Any], compressed: bool = False
+    ) -> None:
         """Write the artifact as arrays, then its record."""
         self.begin_writing()
-        save_arrays(Path(self.spec.path), arrays)
+        save_arrays(Path(self.spec.path), arrays, compressed)
         self.publish_record(checks)
+
+    def publish_taes(self, adversarial: torch.Tensor, checks: dict[str, Any]) -> None:
+        """Write a TAE set, uint8 (N, H, W, 3) on the CPU, as what was added to the first N test images."""
+        clean, data_set = self._clean(len(adversarial))
+        self.publish_arrays(packed(adversarial, clean.cpu(), data_set), checks)
 
     def publish_json(self, content: Content) -> None:
         """Write a JSON artifact with its record inside."""
@@ -227,10 +254,10 @@ class Job(Generic[P]):
         self.publish_record({})
 
     def publish_by_product(self, arrays: Mapping[str, NDArray[np.integer[Any]]]) -> None:
-        """Write the artifact's by-product as arrays, with a record of its own."""
+        """Write the artifact's by-product as compressed arrays, with a record of its own."""
         (path,) = self.spec.by_products
         sidecar(path).unlink(missing_ok=True)
-        save_arrays(Path(path), arrays)
+        save_arrays(Path(path), arrays, compressed=True)
         record = self._record(path, {})
         write_record(record.model_copy(update={"files": {path: file_record(Path(path))}}))
 
@@ -283,6 +310,14 @@ class Job(Generic[P]):
             raise UserError(f"{path} has no provenance record of its own: delete it and run again")
         if record.recipe != reference.recipe:
             raise UserError(f"{path} was made by another recipe than {self.spec.path} needs: run Snakemake again")
+
+
+def _refuse_fewer(path: Path, there: int, count: int | None) -> None:
+    if count is not None and there < count:
+        raise UserError(
+            f"{path} has {there} images, but {count} are asked for: lower evaluation.images, white_box.images or "
+            "training_images in the protocol"
+        )
 
 
 def parameters_of(record: Record, model: type[M]) -> M:

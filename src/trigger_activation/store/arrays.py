@@ -18,9 +18,16 @@ from trigger_activation.science.datasets import ImageStream
 from trigger_activation.store.atomic import replacing
 
 
-def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any] | ImageStream]) -> None:
-    """Write named arrays, as :func:`numpy.savez` does; the same arrays give the same bytes."""
-    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any] | ImageStream], compressed: bool = False) -> None:
+    """Write named arrays, as :func:`numpy.savez` does; the same arrays give the same bytes.
+
+    Args:
+        path: the file.
+        arrays: by name.
+        compressed: as :func:`numpy.savez_compressed` does; such arrays cannot stay in their file.
+    """
+    compression = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", compression) as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 if isinstance(array, ImageStream):
@@ -56,7 +63,7 @@ def load_arrays(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in names}
     except UNREADABLE as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
 
 
 def map_array(path: Path, name: str) -> NDArray[Any]:
@@ -77,8 +84,9 @@ def map_array(path: Path, name: str) -> NDArray[Any]:
                 raise ValueError("its bytes do not lie in the order of the array")
             return np.memmap(path, dtype, "c", stream.tell(), shape)
     except UNREADABLE as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
 
 
-def _unreadable(path: Path, error: Exception) -> UserError:
+def unreadable(path: Path, error: Exception) -> UserError:
+    """What is said of a file that cannot be read."""
     return UserError(f"{path} cannot be read ({error}): delete it and run again")

@@ -31,7 +31,7 @@ from trigger_activation.store.atomic import write_text
 PACKAGE = Path(__file__).parent.parent
 COMMITTED = Path(__file__).with_name("fingerprints.json")
 STAGES, JOB = PACKAGE / "run/stages", PACKAGE / "run/job.py"
-CONTENTS = ("arrays", "checkpoints", "external", "pictures", "totals")
+CONTENTS = ("arrays", "checkpoints", "external", "pictures", "tae_sets", "totals")
 """Modules of ``store`` that decide bytes of artifacts; the others say where these lie and who made them."""
 ASSETS = ("templates/*", "*.mplstyle")
 """Files that modules of a report's package read."""

@@ -44,7 +44,7 @@ def make_tae(job: Job[TaeParameters]) -> None:
         "gradient_passes": sum(passed) / len(labels),
         "images_per_second": round(len(labels) / seconds, 3),
     }
-    job.publish_arrays({"images": result.numpy()}, checks)
+    job.publish_taes(result, checks)
 
 
 def _crafting_checks(
