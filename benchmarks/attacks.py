@@ -1,18 +1,15 @@
 """What each attack costs: against torchattacks, against the bare passes that it consists of, and in memory.
 
 A bare pass is one forward pass and one backward pass to the images, of the same frozen network on images that lie
-ready.
+ready, in the fastest way known: plain, with channels last, with batch normalisation folded, or with both.
 """
 
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 from copy import deepcopy
 from fractions import Fraction
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import psutil
@@ -20,11 +17,11 @@ import torch
 import torchattacks
 from torch import Generator, Tensor, nn
 
+from benchmarks.bare import fastest, in_turns, seconds
 from benchmarks.report import arguments, report
 from trigger_activation.plan.config import load_config
 from trigger_activation.science.attacks import ATTACKS, Attack
 from trigger_activation.science.attacks.engine import counting_passes, input_gradient
-from trigger_activation.science.freezing import frozen
 from trigger_activation.science.networks import NETWORKS, NetworkFamily
 
 NETWORK, SIDE, BATCH, CLASSES = "resnet18", 32, 64, 10
@@ -56,21 +53,6 @@ def configured(name: str, family: NetworkFamily) -> Attack:
     cls = ATTACKS[name]
     shared = {"eps": EPS, "steps": STEPS.get(name, OTHER_STEPS), "memory_mib": MEMORY_MIB}
     return cls(**{key: value for key, value in shared.items() if key in cls.model_fields}, **given).for_network(family)
-
-
-def seconds(action: Callable[[], Any]) -> float:
-    """Wall time of one call."""
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
-
-
-def in_turns(actions: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-    """Median wall times, measured in turns so that what else the machine does meets all alike; one warm-up each."""
-    for action in actions.values():
-        action()
-    times = [{name: seconds(action) for name, action in actions.items()} for _ in range(rounds)]
-    return {name: median(row[name] for row in times) for name in actions}
 
 
 def against_torchattacks(network: nn.Module, images: Tensor, labels: Tensor) -> list[dict[str, Any]]:
@@ -133,8 +115,7 @@ def against_bare_passes(
 
 def bare_pass(network: nn.Module, images: Tensor, labels: Tensor) -> float:
     """Seconds of one pass: forward, and backward to the images."""
-    with frozen(network):
-        return in_turns({"pass": lambda: input_gradient(network, images, labels)}, rounds=3)["pass"]
+    return fastest(network, images, lambda ready, given: input_gradient(ready, given, labels), rounds=3)
 
 
 class PeakMemory:

@@ -187,7 +187,6 @@ class TestFolding:
 
     @pytest.mark.parametrize("name", ["resnet18", "vgg19"])
     def test_keeps_the_gradients_of_a_wide_network(self, name: str) -> None:
-        """Where Winograd's convolutions take over, and those with channels first."""
         network = _with_random_statistics(name)
         images = torch.rand(2, 3, 32, 32, requires_grad=True)
         before = torch.autograd.grad(network(images).square().sum(), images)[0]

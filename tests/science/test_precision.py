@@ -93,8 +93,8 @@ def test_the_same_streams_give_the_same_bits(fresh_network: nn.Module, data: Dat
     assert bits_equal(first, second)
 
 
-def test_wide_frozen_networks_send_gradients_to_images(fixed_weights: None) -> None:
-    """Where convolutions in float32 go by Winograd's algorithm."""
+def test_frozen_networks_send_gradients_to_images(fixed_weights: None) -> None:
+    """In float32, with batch normalisation folded."""
     del fixed_weights
     layers = [layer for wide in (3, 256) for layer in (nn.Conv2d(wide, 256, 3, padding=1), nn.BatchNorm2d(256))]
     network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(256, 10))

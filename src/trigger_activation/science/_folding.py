@@ -9,20 +9,12 @@ from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.fx import GraphModule, Node, symbolic_trace
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from trigger_activation.science._winograd import TILE, Filters
-
 Pair = tuple[str, str]
 """Dotted names of a convolution and of the batch normalisation that alone reads its output."""
-
-WIDE, SMALL_MAP = 256, 8
-"""From so many channels on, and up to so many pixels a side, a CPU convolves with channels first, or by Winograd's
-algorithm where it applies, up to 3 times as fast as with channels last, which is faster elsewhere (docs/benchmarks.md).
-"""
 
 _pairs: WeakKeyDictionary[nn.Module, list[Pair]] = WeakKeyDictionary()
 """Remembered, since tracing costs as much as many batches of a small network."""
@@ -92,23 +84,5 @@ def _fold(convolution: Any, normalisation: Any) -> None:
         normalisation.weight,
         normalisation.bias,
     )
-    wide = convolution.in_channels >= WIDE and convolution.kernel_size != (1, 1)
-    plain = weight.contiguous() if wide else weight
-    filters = Filters(weight) if wide and _can_be_winograd(convolution) else None
-
-    def forward(images: Tensor) -> Any:
-        # Under autocast the backward pass of Winograd's algorithm would get bfloat16.
-        precise = not torch.is_autocast_enabled(images.device.type)
-        if not (wide and precise and images.device.type == "cpu" and max(images.shape[-2:]) <= SMALL_MAP):
-            return convolution._conv_forward(images, weight, bias)
-        if filters is not None and all(side % TILE == 0 for side in images.shape[-2:]):
-            return filters.convolve(images) + bias.view(-1, 1, 1)
-        return convolution._conv_forward(images.contiguous(), plain, bias)
-
-    convolution.forward = forward
+    convolution.forward = lambda images: convolution._conv_forward(images, weight, bias)
     normalisation.forward = lambda images: images
-
-
-def _can_be_winograd(convolution: nn.Conv2d) -> bool:
-    shape = convolution.kernel_size, convolution.stride, convolution.padding, convolution.dilation, convolution.groups
-    return shape == ((3, 3), (1, 1), (1, 1), (1, 1), 1) and convolution.padding_mode == "zeros"
