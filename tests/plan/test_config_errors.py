@@ -101,7 +101,10 @@ MISSPELT_NAMES = {
         "helpers/purification.yaml", "features_of: vgg-s", "features_of: vgg-z", ("nrp-xs", "did you mean 'vgg-s'?")
     ),
     "parameter": Mistake(
-        "attacks/gradient.yaml", "step_size: 2/255", "step_sise: 2/255", ("pgd.parameters.step_sise", "'step_size'")
+        "attacks/gradient.yaml",
+        "step_size: 0.095625*eps",
+        "step_sise: 2/255",
+        ("pgd.parameters.step_sise", "'step_size'"),
     ),
 }
 
@@ -141,7 +144,7 @@ WRONG_VALUES = {
     "eps in grey levels": Mistake("protocols/cifar10.yaml", "eps: 8/255", "eps: 8", ("attack.eps", "write 8/255")),
     "eps that is no number": Mistake("protocols/cifar10.yaml", "eps: 8/255", "eps: eight", ("attack.eps", "8/255")),
     "step size in grey levels": Mistake(
-        "attacks/gradient.yaml", "step_size: 2/255", "step_size: 2", ("pgd.parameters.step_size", "2/255")
+        "attacks/gradient.yaml", "step_size: 0.095625*eps", "step_size: 2", ("pgd.parameters.step_size", "2/255")
     ),
     "no image per batch": Mistake(
         "protocols/cifar10.yaml", "batch_size: 128", "batch_size: 0", ("training.batch_size", "greater than 0")
@@ -257,7 +260,7 @@ BROKEN_FILES = {
         "protocols/cifar10.yaml", "eps: 8/255,", "eps: 8/255, eps: 8/255,", ("line 12", "'eps'", "keep one")
     ),
     "variant given twice in a file": Mistake(
-        "attacks/gradient.yaml", "gra:\n", "pgd:\n", ("line 48", "'pgd'", "keep one")
+        "attacks/gradient.yaml", "gra:\n", "pgd:\n", ("line 51", "'pgd'", "keep one")
     ),
     "variant given twice in a folder": Mistake(
         "attacks/input_transformation.yaml", "l2t:\n", "pgd:\n", ("pgd", "attacks/gradient.yaml", "rename one")
@@ -374,13 +377,11 @@ def test_white_box_rows_need_white_box_settings(project: Project) -> None:
     assert "add `white_box: {images: ...}`" in sentence
 
 
-def test_white_box_settings_need_pgd(small: Project) -> None:
-    small.replace("attacks/all.yaml", "pgd:", "madry:")
-    small.replace("protocols/mini.yaml", "    pgd:", "    madry:")
-    small.replace("tables/table1.yaml", "- pgd", "- madry")
+def test_white_box_settings_need_their_attack(small: Project) -> None:
+    small.replace("attacks/all.yaml", "pgd_quarter:", "madry:")
     sentence = small.complaint()
     assert "config/protocols/mini.yaml" in sentence
-    assert "white_box names the attack 'pgd'" in sentence
+    assert "white_box names the attack 'pgd_quarter'" in sentence
 
 
 def test_a_role_that_the_protocol_leaves_out_is_named(project: Project) -> None:

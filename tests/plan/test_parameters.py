@@ -250,9 +250,7 @@ def test_importing_every_algorithm_loads_no_torch() -> None:
 
 @pytest.mark.parametrize("protocol", shipped_config().protocols)
 def test_difgsm_has_five_geometries_to_draw_from(protocol: str) -> None:
-    """As declared, or, for images of 16 px, in the variant that is declared for them."""
     config = shipped_config()
     side = config.datasets[config.protocols[protocol].dataset].image_size
-    name = "difgsm_1.125" if side == 16 else "difgsm"
-    attack: Any = ATTACKS.instance(Variants(config).resolve("attacks", name, protocol).parameters)
+    attack: Any = ATTACKS.instance(Variants(config).resolve("attacks", "difgsm", protocol).parameters)
     assert attack.geometries(side) >= 5

@@ -380,7 +380,7 @@ class TestMerkleTree:
         assert self.changed(project.plan()) == set()
 
     def test_a_parameter_of_an_attack(self, project: Project) -> None:
-        project.replace("attacks/gradient.yaml", "step_size: 2/255", "step_size: 3/255")
+        project.replace("attacks/gradient.yaml", "step_size: 0.095625*eps", "step_size: 3/255")
         changed = self.changed(project.plan())
         assert changed == self.of_attack("pgd")
         kinds = {"tae", "purified", "cell", "whitebox", "concept", "theory", "table", "figure", "comparison", "metrics"}
@@ -466,7 +466,7 @@ class TestMerkleTree:
         assert self.changed(project.plan()) == {"paper_tables/demo/index.html", "paper_tables/demo/paper.pdf"}
 
     def test_other_spellings_of_the_same_value_reach_nothing(self, project: Project) -> None:
-        project.replace("attacks/gradient.yaml", "step_size: 2/255", "step_size: 4/510")
+        project.replace("protocols/fashion16.yaml", "step_size: 4/255", "step_size: 8/510")
         project.replace("protocols/fashion16.yaml", "weight_decay: 5.0e-4", "weight_decay: 0.0005")
         project.replace("protocols/fashion16.yaml", "eps: 16/255", 'eps: "16 / 255"')
         assert self.changed(project.plan()) == set()

@@ -59,6 +59,7 @@ SMALL: Documents = {
     },
     "attacks/all.yaml": {
         "pgd": {"class": "pgd", "label": "PGD", "parameters": {"step_size": "2/255", "random_start": True}},
+        "pgd_quarter": {"class": "pgd", "label": "PGD", "parameters": {"step_size": "0.25*eps"}},
         "difgsm": {"class": "difgsm", "label": "DI", "parameters": {"rate": 1.1, "probability": 0.5}},
     },
     "preprocessing/all.yaml": {

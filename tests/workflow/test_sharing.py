@@ -83,7 +83,7 @@ def test_an_official_archive_may_be_imported_instead_of_downloaded(origin: Proje
 def test_a_changed_parameter_pulls_only_what_still_fits(origin: Project, tmp_path: Path) -> None:
     copy = clone(origin, tmp_path / "clone")
     (copy.folder / CELL).unlink()
-    copy.edit("config/attacks/gradient.yaml", "step_size: 2/255\n", "step_size: 3/255\n")
+    copy.edit("config/attacks/gradient.yaml", "step_size: 0.095625*eps\n", "step_size: 3/255\n")
     assert copy.trigact("pull", CELL).returncode == 0
     assert not any("/taes/" in file for file in files(copy))
     assert copy.planned(CELL) == {"tae": 2, "cell": 1}
@@ -93,7 +93,7 @@ def test_what_is_of_another_recipe_is_named_and_kept(origin: Project, tmp_path: 
     copy = clone(origin, tmp_path / "clone")
     assert copy.trigact("pull", TAE).returncode == 0
     (copy.folder / CELL).unlink()
-    copy.edit("config/attacks/gradient.yaml", "step_size: 2/255\n", "step_size: 3/255\n")
+    copy.edit("config/attacks/gradient.yaml", "step_size: 0.095625*eps\n", "step_size: 3/255\n")
     result = copy.trigact("pull", CELL)
     assert result.returncode == 0
     assert f"kept: {TAE}. Snakemake makes" in result.stdout

@@ -203,7 +203,7 @@ class ExperimentPlanner:
 
     def _supplementary_row(self, slot: ProtocolStudies, row: SupplementaryRow) -> ShownAttack:
         if row.attack is None:
-            pgd = f"{self.config.attacks[WHITE_BOX].label}-{slot.protocol.attack.steps}"
+            pgd = self.config.attacks[WHITE_BOX].label.replace("PGD", f"PGD-{slot.protocol.attack.steps}")
             label = f"White-box {'AutoAttack' if row.white_box == 'autoattack' else pgd}"
             return ShownAttack(label=label, attack=row.white_box or WHITE_BOX, surrogates="victim", pairs=None)
         label = self._attack_label(slot, row.attack)

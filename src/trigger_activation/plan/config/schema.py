@@ -27,8 +27,8 @@ STANDARD = "standard"
 """The paradigm of undefended networks."""
 CLEAN = "clean"
 """The name that rows of clean images have in place of an attack's."""
-WHITE_BOX = "pgd"
-"""The attack that white-box rows run beside AutoAttack."""
+WHITE_BOX = "pgd_quarter"
+"""The attack that white-box rows run beside AutoAttack, for which larger steps are stronger than those of ``pgd``."""
 
 Name = Annotated[str, AfterValidator(_check_slug)]
 
@@ -233,7 +233,7 @@ class CostSettings(StrictModel):
 
 
 class WhiteBoxSettings(StrictModel):
-    """Attacks on the victims' own gradients; PGD runs as the protocol's variant ``pgd`` does."""
+    """Attacks on the victims' own gradients; PGD runs as the protocol's variant ``pgd_quarter`` does."""
 
     images: PositiveInt
     """The first so many test images."""

@@ -10,7 +10,8 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, PositiveInt
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from trigger_activation.science.networks import NetworkFamily
 
 Momentum = Annotated[float, Field(ge=0)]
+StepSize = PixelFraction | Annotated[str, Field(pattern=r"^(eps/steps|(0|[1-9]\d{0,2})(\.\d{1,9})?\*eps)$")]
+"""A distance in the pixel range, ``eps/steps``, or a share of the budget such as ``0.25*eps``."""
 
 
 @dataclass
@@ -85,7 +88,7 @@ class IterativeAttack(Attack):
     """Signed steps along a gradient rule, projected to the budget and to the pixel range after each."""
 
     steps: PositiveInt
-    step_size: PixelFraction | Literal["eps/steps"] = "eps/steps"
+    step_size: StepSize = "eps/steps"
     momentum: Momentum = 0.0
     """Weight of the accumulated gradient, mu in MI-FGSM."""
 
@@ -154,8 +157,10 @@ class IterativeAttack(Attack):
     @property
     def alpha(self) -> float:
         """The step size in the pixel range."""
-        size = self.eps / self.steps if self.step_size == "eps/steps" else self.step_size
-        return float(size)
+        if isinstance(self.step_size, Fraction):
+            return float(self.step_size)
+        share = Fraction(1, self.steps) if self.step_size == "eps/steps" else self.step_size.removesuffix("*eps")
+        return float(Fraction(share) * self.eps)
 
 
 def input_gradient(

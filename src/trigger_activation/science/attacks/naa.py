@@ -28,7 +28,9 @@ class NAA(FeatureAttack):
     path_end: Literal["image", "black"] = "image"
     """Which end of the path is one of its points; the official code takes the image, some toolkits black."""
     noise: NonNegativeFloat = 0.0
-    """Standard deviation of noise on the path in [0, 1] pixels; the official code has 0.1 on Inception's scale."""
+    """Standard deviation of noise on the path in [0, 1] pixels, added after the image is darkened; the official code
+    adds 0.1 on Inception's scale before it is.
+    """
 
     @property
     def passes(self) -> float:
