@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -112,7 +113,7 @@ def concept_cell(artifact: Artifact, generator: np.random.Generator) -> ConceptS
         for position, label in ((3, 9), (11, 0), (12, 4))
     ]
     keys = ("paradigm", "network", "surrogate", "attack", "images")
-    return ConceptStudy(**{key: given[key] for key in keys}, fooled=17, trigger=png(), examples=examples)
+    return ConceptStudy(**{key: given[key] for key in keys}, fooled=17, kept=11, trigger=png(), examples=examples)
 
 
 MAKERS: Mapping[str, Callable[[Artifact, np.random.Generator], Content]] = {
@@ -241,6 +242,12 @@ def test_figures_on_a_page_follow_its_colours_and_keep_their_hues() -> None:
         '<g id="figure9-a"><path d="M 1.2346 2" style="fill: #0072b2; stroke: var(--page)"/></g>'
         '<use xlink:href="#figure9-a" transform="scale(0.015625)" style="fill: light-dark(#262626, #cdcdcd)"/></svg>'
     )
+
+
+def test_the_concept_tells_how_many_of_all_fooled_images_and_of_those_shown_are_right() -> None:
+    caption = " ".join(rendered("demo", "figure1")[1].split())
+    assert "(17 of 2,000 are such;" in caption
+    assert re.search(r"Of all 17 fooled images fₜ gets 11 right\. Of the 3 shown, fₜ gets [0-3] right\.", caption)
 
 
 def test_markdown_shows_the_picture_below_its_caption() -> None:

@@ -187,7 +187,9 @@ def test_examples_are_those_that_the_cells_call_fooled(finished: Project) -> Non
         return classes[0, 0, surrogate]
 
     before, after = predicted("clean/clean/none", 0), predicted("standard/pgd/none", 1)
-    assert study["fooled"] == np.sum((before == labels) & (after != labels))
+    fooled = (before == labels) & (after != labels)
+    assert study["fooled"] == np.sum(fooled)
+    assert study["kept"] == np.sum(fooled & (predicted("standard/pgd/fixed_64", 1) == labels))
     expected = {
         ("clean", "undefended"): before,
         ("adversarial", "undefended"): after,

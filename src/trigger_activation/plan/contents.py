@@ -116,7 +116,9 @@ class ConceptStudy(Content):
     attack: str
     images: int
     fooled: int
-    """How many of the images the attack turns from right to wrong."""
+    """How many of the images the attack turns from right to wrong, on the undefended network."""
+    kept: int
+    """How many of these the network with its trigger gets right, attacked as they are."""
     trigger: str
     """PNG in base64."""
     examples: list[Example]

@@ -156,7 +156,7 @@ CONCEPT = Kind(
     "concept",
     "results/cells/{protocol}/measured/concept/{paradigm}.json",
     stage="run.stages.studies:make_concept",
-    version=1,
+    version=2,
     parameters=recipes.ConceptParameters,
     roles=("victim", "undefended", "adversarial", "test"),
     content=contents.ConceptStudy,

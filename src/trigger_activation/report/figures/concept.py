@@ -80,10 +80,11 @@ def _draw_answer(axes: Axes, probabilities: Sequence[float], truth: int, names: 
 
 
 def _activated(cell: ConceptStudy) -> str:
-    """How many of the images shown f_t gets right."""
+    """How many f_t gets right of all fooled images, and of those shown."""
     answers = [(e.label, e.probabilities["adversarial_triggered"]["with_trigger"]) for e in cell.examples]
     right = sum(int(np.argmax(probabilities)) == label for label, probabilities in answers)
-    return f"Of the {len(answers)} shown, fₜ gets {right} right."
+    of_all = f"Of all {cell.fooled:,} fooled images fₜ gets {cell.kept:,} right. " if cell.fooled else ""
+    return f"{of_all}Of the {len(answers)} shown, fₜ gets {right} right."
 
 
 def _sentences(layout: ConceptLayout, cell: ConceptStudy) -> list[str]:

@@ -89,6 +89,9 @@ def make_concept(job: Job[ConceptParameters]) -> None:
     before, after = (accuracy.predict(undefended, images, given.batch_size) for images in (clean, adversarial))
     chosen = concept.choose_examples(labels, before, after, given.examples)
     ((network, trigger),) = _with_triggers(job, "victim")
+    fooled = concept.fooled(labels, before, after)
+    (deployed,) = job.networks("victim")
+    kept = accuracy.predict(deployed, adversarial, given.batch_size) == labels
     pictures, answers = _shown(undefended, network, trigger, to_float(clean[chosen]), to_float(adversarial[chosen]))
     examples = [
         Example(
@@ -108,7 +111,8 @@ def make_concept(job: Job[ConceptParameters]) -> None:
         surrogate=given.surrogate,
         attack=given.attack,
         images=given.images,
-        fooled=int(concept.fooled(labels, before, after).sum()),
+        fooled=int(fooled.sum()),
+        kept=int((fooled & kept).sum()),
         trigger=_png(concept.amplified(trigger)),
         examples=examples,
     )
