@@ -24,15 +24,19 @@ def column(name: str, preprocessing: str | None = None) -> ShownColumn:
     return ShownColumn(name=name, label=name.upper(), preprocessing=preprocessing, victim=name, group="", seeds=1)
 
 
-def cost(name: str, seconds: float, milliseconds: float, helper: int = 0, batches: int = 100) -> CostStudy:
+def cost(
+    name: str, seconds: float, milliseconds: float, helper: int = 0, batches: int = 100, deviation: float = 0.0
+) -> CostStudy:
     return CostStudy(
         column=name,
         network="vgg-s",
         device="Abacus",
         threads=1,
         timings=[
-            BatchTiming(batch_size=32, milliseconds=milliseconds, batches=batches),
-            BatchTiming(batch_size=128, milliseconds=4 * milliseconds, batches=batches),
+            BatchTiming(
+                batch_size=32 * k, milliseconds=k * milliseconds, deviation=k * deviation, repeats=5, batches=batches
+            )
+            for k in (1, 4)
         ],
         training=TrainingTime(seconds=seconds, clock="cpu", device="Abacus"),
         helper_parameters=helper,
@@ -58,22 +62,39 @@ class TestCosts:
     @pytest.fixture(scope="class")
     @staticmethod
     def rendered() -> dict[str, str]:
-        return render(TestCosts.LAYOUT, [cost("none", 36, 1.2345), cost("slow", 7200, 34567.8, batches=3)])
+        return render(
+            TestCosts.LAYOUT, [cost("none", 36, 1.2345, deviation=0.026), cost("slow", 7200, 34567.8, batches=3)]
+        )
 
     def test_a_missing_cost_is_printed_as_missing(self) -> None:
         table = render(self.LAYOUT, [None, cost("slow", 7200, 5)])[".md"]
         assert "| NONE | missing | missing | missing |" in table
-        assert "| SLOW | 2.00 | 5.00 | 20.0 |" in table
+        assert "| SLOW | 2.0 | 5.00 | 20.0 |" in table
 
-    def test_hours_and_milliseconds_have_three_digits(self, rendered: dict[str, str]) -> None:
-        assert "| NONE | 0.0100 | 1.23 | 4.94 |" in rendered[".md"]
-        assert "| SLOW | 2.00 | 34568 | 138271 |" in rendered[".md"]
+    def test_hours_have_two_digits_and_milliseconds_what_their_spread_leaves_certain(
+        self, rendered: dict[str, str]
+    ) -> None:
+        assert "| NONE | 0.010 | 1.23 ± 0.03 | 4.9 ± 0.1 |" in rendered[".md"]
+        assert "| SLOW | 2.0 | 34568 | 138271 |" in rendered[".md"]
+
+    def test_the_caption_tells_how_far_jobs_of_one_network_differ(self) -> None:
+        columns = [column("none"), column("at"), column("slow", "slow")]
+        layout = self.LAYOUT.model_copy(update={"slots": [ShownProtocol(protocol=PROTOCOL, columns=columns)]})
+        times = {"none": 8.0, "at": 10.0, "slow": 80.0}
+        table = render(layout, [cost(name, 36, milliseconds) for name, milliseconds in times.items()])[".md"]
+        assert (
+            "The 2 defenses without preprocessing run one network, and between jobs take up to 1.25 times as long."
+            in table
+        )
 
     def test_the_caption_tells_device_and_how_many_batches(self, rendered: dict[str, str]) -> None:
-        assert "VGG (s) on Abacus, 1 thread, means of 3 to 100 batches." in rendered[".md"]
+        caption = (
+            "VGG (s) on Abacus, 1 thread, means of 3 to 100 batches and ± the standard deviation over 5 repeats in"
+        )
+        assert caption in rendered[".md"]
 
     def test_the_csv_is_unrounded(self, rendered: dict[str, str]) -> None:
-        assert "mini,slow,vgg-s,7200.0,32,3,34567.8,Abacus" in rendered[".csv"]
+        assert "mini,slow,vgg-s,7200.0,32,3,34567.8,5,0.0,Abacus" in rendered[".csv"]
 
 
 @pytest.mark.parametrize(

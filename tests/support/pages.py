@@ -147,7 +147,13 @@ def _flip(given: FlipParameters, stream: np.random.Generator) -> FlipStudy:
 
 def _cost(given: CostParameters, stream: np.random.Generator) -> CostStudy:
     timings = [
-        BatchTiming(batch_size=size, milliseconds=float(stream.random()), batches=given.batches)
+        BatchTiming(
+            batch_size=size,
+            milliseconds=1 + float(stream.random()),
+            deviation=0.125,
+            repeats=given.repeats,
+            batches=given.batches,
+        )
         for size in given.batch_sizes
     ]
     return CostStudy(

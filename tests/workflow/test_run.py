@@ -109,6 +109,8 @@ def test_cells_observe_what_sanity_checks_ask(finished: Project) -> None:
     logged = [log["checks"]["training_accuracy"] for log in logs]
     assert clean["training_log"] == pytest.approx(np.abs(measured - logged), abs=rounding)
     assert len(clean["without_trigger"]) == 4
+    assert clean["below_best"] == pytest.approx(measured.max() - measured, abs=rounding)
+    assert clean["guessing"] == pytest.approx((100 - measured) / 0.9, abs=rounding)
     assert observed("clean/clean/none")["without_trigger"] == []
 
 

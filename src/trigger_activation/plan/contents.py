@@ -156,7 +156,11 @@ class BatchTiming(FrozenModel):
     batch_size: int
     batches: int
     """How many it is the mean of."""
+    repeats: int
+    """In how many rounds, one after another in one job."""
     milliseconds: float
+    deviation: float
+    """Sample standard deviation over the repeats, in milliseconds; 0 of a single one."""
 
 
 class TrainingTime(FrozenModel):

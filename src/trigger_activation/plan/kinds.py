@@ -180,7 +180,7 @@ COST = Kind(
     "cost",
     "results/cells/{protocol}/measured/cost/{column}.json",
     stage="run.stages.studies:make_cost",
-    version=2,
+    version=3,
     parameters=recipes.CostParameters,
     roles=("victim", "test", "helper"),
     content=contents.CostStudy,

@@ -162,6 +162,7 @@ class CostParameters(KindParameters):
     column: str
     network: str
     batch_sizes: list[int]
+    repeats: int
     batches: int
     warm_up: int
     limit_seconds: float

@@ -18,6 +18,10 @@ Evidence = Mapping[str, list[float]]
 EXPLANATIONS: Mapping[str, str] = {
     "training_log": "clean accuracy is up to {worst:.1f} points off the accuracy in the training log (limit {limit:g})",
     "without_trigger": "without its trigger a network is up to {worst:.1f} points above guessing (limit {limit:g})",
+    "below_best": "a network is up to {worst:.1f} points of clean accuracy below the best of its column (limit "
+    "{limit:g}), a sign of a failed training",
+    "guessing": "a network is wrong on up to {worst:.1f} % as many clean images as guessing is (limit {limit:g} %), a "
+    "sign of a failed training",
     "white_box": "an undefended surrogate still classifies up to {worst:.1f} % of its own TAEs (limit {limit:g} %)",
     "budget": "TAEs change pixels by up to {worst:.1f} % of their budget (limit {limit:g} %)",
     "randomness": "a random defense treats up to {worst:.1f} % of images the same in two passes (limit {limit:g} %)",
@@ -34,6 +38,10 @@ class SanityLimits(StrictModel):
     """Points between the clean accuracy of a network and its accuracy on training images when it had been trained."""
     without_trigger: NonNegativeFloat = 10.0
     """Points of f(x) above guessing, for a network that was trained with a trigger."""
+    below_best: NonNegativeFloat = 25.0
+    """Points of clean accuracy between a network and the best that was trained alike, of any architecture and seed."""
+    guessing: NonNegativeFloat = 75.0
+    """Errors on clean images in percent of those of a guess, for networks that all failed alike."""
     white_box: NonNegativeFloat = 10.0
     """Percent of its own TAEs, crafted through its own gradients, that an undefended network classifies correctly."""
     budget: NonNegativeFloat = 100.0

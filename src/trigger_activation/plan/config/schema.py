@@ -224,12 +224,14 @@ class CostSettings(StrictModel):
 
     network: str
     batch_sizes: Distinct[PositiveInt]
-    batches: PositiveInt = 100
-    """Timed batches of each size."""
+    repeats: PositiveInt = 5
+    """How often each size is timed; the spread is over these."""
+    batches: PositiveInt = 20
+    """Timed batches of each repeat."""
     warm_up: PositiveInt = 10
     """Batches before them."""
-    limit_seconds: Annotated[float, Field(gt=0)] = 600.0
-    """After so long the timing of one size ends early; the cell says how many batches it is of."""
+    limit_seconds: Annotated[float, Field(gt=0)] = 120.0
+    """After so long one repeat ends early; the cell says how many batches it is of."""
 
 
 class WhiteBoxSettings(StrictModel):

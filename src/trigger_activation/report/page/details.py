@@ -128,13 +128,16 @@ def _trigger_row(triggers: Iterable[MeasuredTrigger], network: str) -> list[str 
 def _durations(study: CostStudy, labels: Labels) -> list[Sheet]:
     """Timed batches, and how long the network was trained."""
     batches = [
-        (f"Batch of {timing.batch_size}", [f"{timing.milliseconds:.3f}", f"{timing.batches}"])
+        (
+            f"Batch of {timing.batch_size}",
+            [f"{timing.milliseconds:.3f}", f"{timing.deviation:.3f}", f"{timing.repeats}", f"{timing.batches}"],
+        )
         for timing in study.timings
     ]
     test = f"{labels.get(study.network, study.network)} on {study.device}, threads: {study.threads}"
     training = [("One network", [f"{study.training.seconds:.1f}"])]
     return [
-        Sheet(test, "Test time", ["Milliseconds", "Batches timed"], batches),
+        Sheet(test, "Test time", ["Milliseconds", "±", "Repeats", "Batches timed"], batches),
         Sheet(study.training.device, "Training time", ["Seconds"], training),
     ]
 

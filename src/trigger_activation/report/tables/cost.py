@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from trigger_activation.plan.contents import CostStudy
-from trigger_activation.plan.layouts import CostLayout, Facts, ShownProtocol
+from trigger_activation.plan.contents import BatchTiming, CostStudy
+from trigger_activation.plan.layouts import CostLayout, Facts, ShownColumn, ShownProtocol
 from trigger_activation.report.tables.accuracy import in_rows
 from trigger_activation.report.tables.grid import MISSING, Entry, Grid, Header, Row, significant
 from trigger_activation.report.wording import listed
@@ -16,6 +16,8 @@ CLOCKS = {
     "cpu": "Training hours are CPU time over the threads, since other trainings ran beside",
 }
 """How training was timed."""
+HOURS_DIGITS = 2
+"""Of hours, whose spread nobody measured."""
 
 
 def build(layout: CostLayout, cells: Sequence[CostStudy | None]) -> Grid:
@@ -38,7 +40,7 @@ def build(layout: CostLayout, cells: Sequence[CostStudy | None]) -> Grid:
     return Grid(
         number=layout.number,
         title=layout.title,
-        notes=_notes(layout, measured),
+        notes=_notes(layout, by_slot),
         corner="Defense",
         headers=[
             header for slot, costs in zip(layout.slots, measured, strict=True) for header in _headers(slot, costs)
@@ -53,12 +55,18 @@ def build(layout: CostLayout, cells: Sequence[CostStudy | None]) -> Grid:
     )
 
 
-def _notes(layout: CostLayout, measured: Sequence[Sequence[CostStudy]]) -> list[str]:
+def _notes(layout: CostLayout, by_slot: Sequence[Sequence[CostStudy | None]]) -> list[str]:
+    measured = [[cell for cell in costs if cell is not None] for costs in by_slot]
     clocks = dict.fromkeys(CLOCKS[cell.training.clock] for costs in measured for cell in costs[:1])
     return [
-        *(_measured(slot.protocol, costs) for slot, costs in zip(layout.slots, measured, strict=True) if costs),
-        f"{listed(list(clocks))}; the training of networks that purifiers consult is not among them. Test times are of "
-        "a machine that did nothing else, preprocessing included, loading of data not.",
+        *(
+            _measured(slot.protocol, costs) + _between_jobs(slot.columns, row)
+            for slot, costs, row in zip(layout.slots, measured, by_slot, strict=True)
+            if costs
+        ),
+        f"{listed(list(clocks))}, taken once and so with two digits; the training of networks that purifiers consult "
+        "is not among them. Test times are of a machine that did nothing else, preprocessing included, loading of data "
+        "not.",
     ]
 
 
@@ -76,8 +84,16 @@ def _label(slots: Sequence[ShownProtocol], position: int) -> str:
 def _entries(cell: CostStudy | None, width: int) -> list[Entry]:
     if cell is None:
         return [Entry(MISSING)] * width
-    values = [cell.training.seconds / 3600, *(timing.milliseconds for timing in cell.timings)]
-    return [significant(value, source=cell.path) for value in values]
+    training = significant(cell.training.seconds / 3600, HOURS_DIGITS, source=cell.path)
+    return [training, *(_timed(timing, cell.path) for timing in cell.timings)]
+
+
+def _timed(timing: BatchTiming, path: str) -> Entry:
+    """Milliseconds to the last digit that their spread leaves certain: the first of the spread itself."""
+    if timing.deviation == 0:
+        return significant(timing.milliseconds, source=path)
+    decimals = significant(timing.deviation, 1).decimals
+    return Entry(timing.milliseconds, decimals, timing.deviation, source=path)
 
 
 def _measured(protocol: Facts, costs: Sequence[CostStudy]) -> str:
@@ -85,9 +101,24 @@ def _measured(protocol: Facts, costs: Sequence[CostStudy]) -> str:
     counted = [timing.batches for cell in costs for timing in cell.timings]
     fewest = f"{min(counted)} to {max(counted)}" if min(counted) < max(counted) else f"{max(counted)}"
     network, threads = protocol.networks.get(costs[0].network, costs[0].network), costs[0].threads
+    rounds = max(timing.repeats for cell in costs for timing in cell.timings)
+    spread = f" and ± the standard deviation over {rounds} repeats in one job" if rounds > 1 else ""
     return (
         f"{protocol.dataset}: {network} on {devices}, {threads} thread{'s' * (threads != 1)}, means of {fewest} "
-        "batches."
+        f"batches{spread}."
+    )
+
+
+def _between_jobs(columns: Sequence[ShownColumn], costs: Sequence[CostStudy | None]) -> str:
+    """How far the times of defenses that run the same network are apart, which repeats in one job do not tell."""
+    alike = [cell for column, cell in zip(columns, costs, strict=True) if cell and column.preprocessing is None]
+    if len(alike) < 2:
+        return ""
+    times = [[cell.timings[size].milliseconds for cell in alike] for size in range(len(alike[0].timings))]
+    widest = max(max(row) / min(row) for row in times)
+    return (
+        f" The {len(alike)} defenses without preprocessing run one network, and between jobs take up to {widest:.2f} "
+        "times as long."
     )
 
 
@@ -101,6 +132,8 @@ def _records(protocol: str, cell: CostStudy) -> list[dict[str, Any]]:
             "batch_size": timing.batch_size,
             "batches": timing.batches,
             "milliseconds": timing.milliseconds,
+            "repeats": timing.repeats,
+            "deviation": timing.deviation,
             "device": cell.device,
         }
         for timing in cell.timings

@@ -58,7 +58,7 @@ class Entry:
     """A number, a verdict, or that it is missing."""
     decimals: int = 0
     deviation: float | None = None
-    """Sample standard deviation over seeds."""
+    """Sample standard deviation over seeds, or over repeats of a timing."""
     mark: str = ""
     """``best``, ``second`` or nothing."""
     source: str | None = None

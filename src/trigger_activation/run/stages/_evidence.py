@@ -70,6 +70,8 @@ def of_clean_images(
     return {
         "training_log": [round(float(gap), DECIMALS) for gap in gaps],
         "without_trigger": [round(share - 100 / classes, DECIMALS) for share in right],
+        "below_best": [round(float(measured.max() - own), DECIMALS) for own in measured],
+        "guessing": [round(float((100 - own) / (1 - 1 / classes)), DECIMALS) for own in measured],
     }
 
 

@@ -237,7 +237,9 @@ def make_cost(job: Job[CostParameters]) -> None:
     for size in tqdm(given.batch_sizes, desc="batch sizes"):
         images, _ = job.labelled("test", size)
         classify = victim if preprocessing is None else _after(preprocessing, victim, job, size)
-        timing = time_batches(classify, to_float(images), given.warm_up, given.batches, given.limit_seconds)
+        timing = time_batches(
+            classify, to_float(images), given.warm_up, given.batches, given.repeats, given.limit_seconds
+        )
         timings.append(BatchTiming(batch_size=size, **asdict(timing)))
     study = CostStudy(
         column=given.column,
