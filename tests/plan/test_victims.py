@@ -192,7 +192,8 @@ FORMATS: dict[str, Callable[[nn.Module, Path], None]] = {
 
 
 def imported(path: Path) -> tuple[nn.Module, Tensor | None]:
-    return read_network(path.name, hash_file(path), DESCRIPTION)
+    deployed = read_network(path.name, hash_file(path), DESCRIPTION)
+    return deployed.network, deployed.trigger
 
 
 def refused(path: Path) -> str:
@@ -270,6 +271,12 @@ class TestFiles:
     def test_a_pickle_is_no_safetensors(self, external: Path) -> None:
         torch.save(network().state_dict(), external / "mine.safetensors")
         assert "cannot be read as tensors and numbers alone" in refused(external / "mine.safetensors")
+
+    @pytest.mark.parametrize("clamp", [True, False])
+    def test_a_clamp_of_an_own_checkpoint_comes_along(self, clamp: bool, external: Path) -> None:
+        file = external / "mine.safetensors"
+        save_checkpoint(file, network(), torch.rand(3, 16, 16), DESCRIPTION, clamp)
+        assert read_network(file.name, hash_file(file), DESCRIPTION).clamp is clamp
 
     @pytest.mark.parametrize(
         ("sha256", "says"),

@@ -44,7 +44,11 @@ TRAININGS: dict[str, dict[str, dict[str, Any]]] = {
         for momentum in ("official", "intended")
     },
     "trigger_fixed": {"": {"trigger_eps": "64/255"}},
-    "trigger_learnable": {"": {"alpha": "4/255"}},
+    "trigger_learnable": {
+        "": {"alpha": "4/255"},
+        "random": {"alpha": "4/255", "direction": "random"},
+        "train": {"alpha": "4/255", "trigger_pass": "train"},
+    },
 }
 QUICK: dict[str, dict[str, Any]] = {
     "pgd": {"random_start": True},

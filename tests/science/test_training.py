@@ -408,7 +408,7 @@ class TestLearnableTrigger:
 
     def updated(self, paradigm: Paradigm, network: nn.Module, trigger: Tensor, data: tuple[Tensor, Tensor]) -> Tensor:
         batches = list(zip(to_float(data[0]).split(64), data[1].split(64), strict=True))
-        return paradigm.updated_trigger(network, trigger, lambda: iter(batches))
+        return paradigm.updated_trigger(network, trigger, lambda: iter(batches), seeded())
 
     def test_the_update_descends_the_summed_gradient(
         self, paradigm: Paradigm, trigger: Tensor, trained_network: nn.Module, data: tuple[Tensor, Tensor]

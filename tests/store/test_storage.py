@@ -118,6 +118,19 @@ class TestCheckpoints:
         network, images = saved(path, trigger).eval(), torch.rand(8, 3, 16, 16)
         torch.testing.assert_close(loaded(path)(images), network(images + trigger))
 
+    @pytest.mark.parametrize("clamp", [True, False])
+    def test_a_clamp_comes_back(self, clamp: bool, path: Path, trigger: Tensor) -> None:
+        network, images = built().eval(), torch.rand(8, 3, 16, 16)
+        save_checkpoint(path, network, trigger, NETWORK, clamp)
+        deployed = loaded(path)
+        assert deployed.clamp is clamp
+        seen = images + trigger
+        torch.testing.assert_close(deployed(images), network(seen.clamp(0, 1) if clamp else seen))
+
+    def test_a_file_says_nothing_of_a_clamp_that_there_is_not(self, path: Path, trigger: Tensor) -> None:
+        save_checkpoint(path, built(), trigger, NETWORK)
+        assert b"clamp" not in path.read_bytes()
+
     def test_loading_gives_evaluation_mode(self, path: Path) -> None:
         saved(path)
         assert not any(module.training for module in loaded(path).modules())

@@ -90,7 +90,7 @@ class Bench:
         taken = self._timed(epoch)
         if trigger is not None and paradigm.updates_trigger(1, 100):
             share = sum(paradigm.updates_trigger(number, 100) for number in range(1, 101)) / 100
-            taken += share * self._timed(lambda: paradigm.updated_trigger(seen, trigger, batches))
+            taken += share * self._timed(lambda: paradigm.updated_trigger(seen, trigger, batches, noise))
         return taken / len(images)
 
     def attack_seconds(self, network: str, attack: str) -> float:

@@ -18,10 +18,12 @@ from trigger_activation.science.helpers import HELPERS
 from trigger_activation.science.networks import NETWORKS
 from trigger_activation.store.atomic import replacing
 
-TRIGGER = "trigger"
+TRIGGER, CLAMP = "trigger", "clamp"
 
 
-def save_checkpoint(path: Path, network: nn.Module, trigger: Tensor | None, description: dict[str, Any]) -> None:
+def save_checkpoint(
+    path: Path, network: nn.Module, trigger: Tensor | None, description: dict[str, Any], clamp: bool = False
+) -> None:
     """Write a network and its trigger.
 
     Args:
@@ -29,10 +31,12 @@ def save_checkpoint(path: Path, network: nn.Module, trigger: Tensor | None, desc
         network: whose state is written.
         trigger: (3, H, W) or None.
         description: what :func:`build_network` needs to build the network again.
+        clamp: whether the network sees x + tau clamped to [0, 1].
     """
     tensors = {f"network.{name}": tensor.contiguous() for name, tensor in network.state_dict().items()}
     if trigger is not None:
         tensors[TRIGGER] = trigger.contiguous()
+    description = description | ({CLAMP: True} if clamp else {})
     with replacing(path) as temporary:
         # Not by save_file, whose error on a full disk is no OSError.
         temporary.write_bytes(save(tensors, metadata={"description": json.dumps(description, sort_keys=True)}))
@@ -54,8 +58,8 @@ def load_checkpoint(path: Path, device: torch.device, expected: dict[str, Any]) 
     Raises:
         UserError: the file is damaged, holds another network, or its weights do not fit.
     """
-    network, trigger = _load(path, device, "network", expected, build_network)
-    deployed = DeployedNetwork(network, trigger).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network, trigger, clamp = _load(path, device, "network", expected, build_network)
+    deployed = DeployedNetwork(network, trigger, clamp).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return deployed.eval()  # type: ignore[no-any-return]
 
 
@@ -66,18 +70,18 @@ def build_helper(description: dict[str, Any]) -> nn.Module:
 
 def load_helper(path: Path, device: torch.device, expected: dict[str, Any]) -> nn.Module:
     """A helper network in evaluation mode, its parameters frozen; otherwise like :func:`load_checkpoint`."""
-    network, _ = _load(path, device, "helper", expected, build_helper)
+    network, *_ = _load(path, device, "helper", expected, build_helper)
     return network.to(device).eval().requires_grad_(False)
 
 
 def _load(
     path: Path, device: torch.device, key: str, expected: dict[str, Any], build: Callable[[dict[str, Any]], nn.Module]
-) -> tuple[nn.Module, Tensor | None]:
-    """A network on the CPU and its trigger, if what the file says under ``key`` is what is expected."""
+) -> tuple[nn.Module, Tensor | None, bool]:
+    """A network on the CPU, its trigger, and whether it clamps, if the file says under ``key`` what is expected."""
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            description = json.loads(file.metadata()["description"])
+            description = _description(file)
         if description[key] != expected:
             raise ValueError(f"it holds {description[key]}, not {expected}")
         trigger = tensors.pop(TRIGGER, None)
@@ -87,4 +91,18 @@ def _load(
     except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path} cannot be used as a checkpoint ({reason}): delete it and run again") from None
-    return network, trigger
+    return network, trigger, description.get(CLAMP) is True
+
+
+def clamps(path: Path) -> bool:
+    """Whether the network in a safetensors file sees x + tau clamped, as those of this project say; others do not."""
+    with safe_open(path, framework="pt") as file:
+        try:
+            return _description(file).get(CLAMP) is True
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return False
+
+
+def _description(file: safe_open) -> dict[str, Any]:
+    description: dict[str, Any] = json.loads(file.metadata()["description"])  # type: ignore[no-untyped-call]
+    return description

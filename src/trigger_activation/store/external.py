@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from trigger_activation.errors import UserError
 from trigger_activation.plan.kinds import EXTERNAL
-from trigger_activation.store.checkpoints import TRIGGER, build_network
+from trigger_activation.science.deployment import DeployedNetwork
+from trigger_activation.store.checkpoints import TRIGGER, build_network, clamps
 from trigger_activation.store.records import hash_file
 
 STATE_KEYS = ("state_dict", "model_state_dict", "model", "net")
@@ -32,8 +33,8 @@ NUMPY_NUMBERS: list[Any] = [
 """What makes a number of NumPy (before and since 2.0), such as a learning rate in the state of an optimiser."""
 
 
-def read_network(file: str, sha256: str | None, description: dict[str, Any]) -> tuple[nn.Module, Tensor | None]:
-    """A victim that others trained, and its trigger (3, H, W) if the file has one.
+def read_network(file: str, sha256: str | None, description: dict[str, Any]) -> DeployedNetwork:
+    """A victim that others trained, with its trigger (3, H, W) if the file has one.
 
     Args:
         file: its name under ``results/external``.
@@ -53,7 +54,8 @@ def read_network(file: str, sha256: str | None, description: dict[str, Any]) -> 
             f"{description['image_size']} px ({error}): correct `network` in config/victims, or show it in tables "
             "of the data that it was trained for"
         ) from None
-    return network, trigger
+    path = EXTERNAL / file
+    return DeployedNetwork(network, trigger, path.suffix == ".safetensors" and clamps(path))
 
 
 def fill(network: nn.Module, state: Mapping[str, Tensor], image_size: int) -> Tensor | None:

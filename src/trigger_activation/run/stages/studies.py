@@ -276,14 +276,14 @@ def _after(
 
 
 def _with_triggers(job: Job[Any], role: str) -> list[tuple[torch.nn.Module, torch.Tensor]]:
-    """The networks f of a role, each with its trigger."""
+    """The networks of a role that classify sums of images and triggers, each with its trigger."""
     pairs = []
     for deployed in job.networks(role):
         if deployed.trigger is None:
             raise UserError(
                 f"{job.spec.path}: {job.parameters.paradigm} networks have no trigger: choose a trigger paradigm"
             )
-        pairs.append((deployed.network, deployed.trigger))
+        pairs.append((deployed.of_sums(), deployed.trigger))
     return pairs
 
 

@@ -17,7 +17,7 @@ from trigger_activation.science.evaluation import accuracy
 from trigger_activation.science.helpers import HELPERS, ImportedHelper, TrainedHelper
 from trigger_activation.science.images import middle
 from trigger_activation.science.training.loop import EpochReport, Streams, train
-from trigger_activation.science.training.paradigms import PARADIGMS, SurrogateParadigm
+from trigger_activation.science.training.paradigms import PARADIGMS, Paradigm, SurrogateParadigm
 from trigger_activation.store.checkpoints import build_helper, build_network, save_checkpoint
 from trigger_activation.store.external import read_external, read_network
 
@@ -32,7 +32,7 @@ def make_checkpoint(job: Job[CheckpointParameters]) -> None:
     settings, paradigm = given.training, PARADIGMS.instance(given.paradigm)
     if isinstance(paradigm, SurrogateParadigm):
         paradigm = paradigm.with_surrogates(job.networks("surrogates"))
-    streams = Streams(*(job.generator(name) for name in Streams.__dataclass_fields__))
+    streams = Streams(**{name: stream(job, name, paradigm) for name in Streams.__dataclass_fields__})
     losses: list[float] = []
     with tqdm(total=settings.epochs, desc="epochs", mininterval=1) as bar:
 
@@ -42,10 +42,24 @@ def make_checkpoint(job: Job[CheckpointParameters]) -> None:
             bar.update()
 
         trigger = train(network, paradigm, images, labels, settings, streams, report, job.scratch, given.image_size)
+    deployed = paradigm.deployed(network, trigger)
     job.begin_writing()
-    save_checkpoint(Path(job.spec.path), network, trigger, description)
+    save_checkpoint(Path(job.spec.path), network, trigger, description, deployed.clamp)
     seen = middle(images[:2000], given.image_size).to(job.device)
-    job.publish_record({"losses": losses, **_training_accuracy(network, trigger, seen, labels[:2000])})
+    job.publish_record({"losses": losses, **_training_accuracy(deployed, seen, labels[:2000])})
+
+
+def stream(job: Job[CheckpointParameters], name: str, paradigm: Paradigm) -> torch.Generator:
+    """A random stream of a training; that of a shared trigger is one for all networks."""
+    if name == "trigger" and paradigm.shares_trigger:
+        return seeds.torch_generator(path_without_network(job.spec.path), name, job.device)
+    return job.generator(name)
+
+
+def path_without_network(path: str) -> str:
+    """The path of a checkpoint with its paradigm alone in place of network and paradigm."""
+    folder = Path(path).parent
+    return str(folder.with_name(folder.name.partition("__")[2]) / Path(path).name)
 
 
 def _description(given: CheckpointParameters | ImportedParameters) -> dict[str, Any]:
@@ -53,14 +67,12 @@ def _description(given: CheckpointParameters | ImportedParameters) -> dict[str, 
     return {"network": given.network, "image_size": given.image_size, "classes": given.classes}
 
 
-def _training_accuracy(
-    network: torch.nn.Module, trigger: torch.Tensor | None, images: torch.Tensor, labels: torch.Tensor
-) -> dict[str, float]:
+def _training_accuracy(deployed: DeployedNetwork, images: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
     """Accuracy of f_t, and of f without its trigger, on some training images."""
-    network.eval()
+    deployed.eval()
     checks = {}
-    for name, tau in {"training_accuracy": trigger, "training_accuracy_without_trigger": None}.items():
-        predicted = accuracy.predict(DeployedNetwork(network, tau), images, 500)
+    for name, tau in {"training_accuracy": deployed.trigger, "training_accuracy_without_trigger": None}.items():
+        predicted = accuracy.predict(DeployedNetwork(deployed.network, tau, deployed.clamp), images, 500)
         checks[name] = 100 * float((predicted == labels).float().mean())
     return checks
 
@@ -69,10 +81,10 @@ def make_imported(job: Job[ImportedParameters]) -> None:
     """Make a checkpoint of a network that was trained elsewhere."""
     given = job.parameters
     description = _description(given)
-    network, trigger = read_network(given.file, given.sha256, description)
+    deployed = read_network(given.file, given.sha256, description)
     job.begin_writing()
-    save_checkpoint(Path(job.spec.path), network, trigger, description)
-    job.publish_record({"trigger": trigger is not None})
+    save_checkpoint(Path(job.spec.path), deployed.network, deployed.trigger, description, deployed.clamp)
+    job.publish_record({"trigger": deployed.trigger is not None})
 
 
 def make_helper(job: Job[HelperParameters]) -> None:

@@ -26,6 +26,7 @@ class Streams:
     """Independent random streams, all on the device of the data."""
 
     trigger: Generator
+    """The first trigger, and the steps of one that walks at random."""
     order: Generator
     augmentation: Generator
     noise: Generator
@@ -96,7 +97,7 @@ def train(
             loss = train_epoch(seen, batch_loss, epoch_batches, state.trigger, optimizer, settings, streams.noise)
             if state.trigger is not None and moved:
                 state.trigger = paradigm.updated_trigger(
-                    seen, state.trigger, lambda: batches(streams.trigger_pass, streams.trigger_pass)
+                    seen, state.trigger, lambda: batches(streams.trigger_pass, streams.trigger_pass), streams.trigger
                 )
             schedule.step()
             state.losses.append(loss)

@@ -15,6 +15,8 @@ from trigger_activation.registry import Registry
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
+    from trigger_activation.science.deployment import DeployedNetwork
+
     Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
     BatchLoss = Callable[[nn.Module, Tensor, Tensor, Tensor | None, Generator], Tensor]
 
@@ -53,9 +55,26 @@ class Paradigm(Parameters):
         """Whether the trigger moves after this epoch, counted from 1."""
         return False
 
-    def updated_trigger(self, network: nn.Module, trigger: Tensor, batches: Batches) -> Tensor:  # noqa: ARG002
-        """The trigger after one more pass over the data."""
+    def updated_trigger(
+        self,
+        network: nn.Module,  # noqa: ARG002
+        trigger: Tensor,
+        batches: Batches,  # noqa: ARG002
+        generator: Generator,  # noqa: ARG002
+    ) -> Tensor:
+        """The trigger after one more pass over the data; ``generator`` is the one that drew it."""
         return trigger
+
+    def deployed(self, network: nn.Module, trigger: Tensor | None) -> DeployedNetwork:
+        """The trained network as it classifies images, here f(x + tau)."""
+        from trigger_activation.science.deployment import DeployedNetwork
+
+        return DeployedNetwork(network, trigger)
+
+    @property
+    def shares_trigger(self) -> bool:
+        """Whether the trainings of all networks of a protocol, with one seed, draw their triggers alike."""
+        return False
 
 
 class SurrogateParadigm(Paradigm):
