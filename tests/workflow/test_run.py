@@ -7,6 +7,7 @@ import math
 import subprocess
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -132,6 +133,19 @@ def test_surrogates_meet_victims_of_their_seed_and_other_seeds_stand_apart(plan:
             assert content["correct"][seed][number][surrogate] == (said == labels.numpy()).sum()
         other = predict(victims[1 - seed, networks[surrogate]], images, 50).numpy()
         assert np.array_equal(other, predictions["other_seed"][1 - seed, surrogate, 0])
+
+
+def test_clean_cells_hold_what_networks_with_a_trigger_guess_without_it(finished: Project) -> None:
+    def content(column: str) -> dict[str, Any]:
+        path = finished.folder / f"results/cells/smoke/clean/clean/{column}.json"
+        found: dict[str, Any] = json.loads(path.read_text())["content"]
+        return found
+
+    cell = content("fixed_64")
+    above_chance = np.mean(cell["evidence"]["without_trigger"])
+    assert cell["means"]["without_trigger"]["mean"] == pytest.approx(10 + above_chance, abs=10**-DECIMALS)
+    assert np.shape(cell["means"]["without_trigger"]["scores"]) == np.shape(cell["means"]["all"]["scores"])
+    assert "without_trigger" not in content("none")["means"]
 
 
 @pytest.mark.parametrize("paradigm", ["standard", "fixed_64"])

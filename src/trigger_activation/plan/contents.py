@@ -52,7 +52,8 @@ class Cell(Observed):
     correct: list[list[list[int]]]
     """Counts of images, seeds x victims x surrogates; clean images count as one surrogate."""
     means: dict[str, PairMean]
-    """Choice of pairs -> Eq. 7 over it; ``same_architecture`` is over victims and surrogates of different seeds."""
+    """Choice of pairs -> Eq. 7 over it; ``same_architecture`` is over victims and surrogates of different seeds, and
+    ``without_trigger`` over clean images that victims see without the trigger they have."""
 
 
 class WhiteBoxStudy(Observed):

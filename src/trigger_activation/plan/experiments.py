@@ -10,6 +10,7 @@ from trigger_activation.plan.config.schema import (
     CLEAN,
     STANDARD,
     WHITE_BOX,
+    WITHOUT_TRIGGER,
     AccuracyTable,
     CharacteristicsTable,
     Column,
@@ -208,6 +209,8 @@ class ExperimentPlanner:
             return ShownAttack(label=label, attack=row.white_box or WHITE_BOX, surrogates="victim", pairs=None)
         label = self._attack_label(slot, row.attack)
         if row.attack == CLEAN:
+            if row.without_trigger:
+                return ShownAttack(label=f"{label}, f(x)", attack=CLEAN, surrogates=None, pairs=WITHOUT_TRIGGER)
             return ShownAttack(label=label, attack=CLEAN, surrogates=None, pairs=row.pairs)
         surrogates = SURROGATES_IN_LABELS.get(row.surrogates)
         if surrogates is None:

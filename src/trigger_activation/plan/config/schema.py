@@ -29,6 +29,8 @@ CLEAN = "clean"
 """The name that rows of clean images have in place of an attack's."""
 WHITE_BOX = "pgd_quarter"
 """The attack that white-box rows run beside AutoAttack, for which larger steps are stronger than those of ``pgd``."""
+WITHOUT_TRIGGER = "without_trigger"
+"""The name of the mean over clean images that victims see without their trigger."""
 
 Name = Annotated[str, AfterValidator(_check_slug)]
 
@@ -348,6 +350,8 @@ class SupplementaryRow(StrictModel):
     surrogates: Name = "standard"
     """``standard``, ``same`` as in accuracy tables, or an ensemble of the protocol's."""
     white_box: Literal["pgd", "autoattack"] | None = None
+    without_trigger: bool = False
+    """Of clean images: whether victims see them without their trigger, where networks with a trigger shall guess."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -355,6 +359,8 @@ class SupplementaryRow(StrictModel):
             raise ValueError("a row is either a transfer attack or a white-box one: give it `attack` or `white_box`")
         if self.attack in {None, CLEAN} and self.model_fields_set & {"pairs", "surrogates"}:
             raise ValueError("`pairs` and `surrogates` belong to transfer attacks: remove them from this row")
+        if self.without_trigger and self.attack != CLEAN:
+            raise ValueError("`without_trigger` belongs to the row of clean images: remove it from this row")
         return self
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
+from trigger_activation.plan.config.schema import WITHOUT_TRIGGER
 from trigger_activation.plan.contents import Cell, Content, CostStudy, MeasuredTrigger, Observed, TriggerStudy
 from trigger_activation.report.tables.trigger import SCALE
 from trigger_activation.science.evaluation.contrast import estimated, over_images
@@ -14,7 +15,12 @@ from trigger_activation.science.sanity import SanityLimits, failures
 
 Labels = Mapping[str, str]
 """Network -> the name that tables give it."""
-HEADINGS = {"all": "All pairs", "off_diagonal": "Off diagonal", "same_architecture": "Same architecture, other seeds"}
+HEADINGS = {
+    "all": "All pairs",
+    "off_diagonal": "Off diagonal",
+    "same_architecture": "Same architecture, other seeds",
+    WITHOUT_TRIGGER: "Without the trigger",
+}
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,8 @@ def seeds_used(counts: Mapping[str, int], spread: str = "± is the standard devi
     """How many networks were trained per column, and what the seeds show as: a clause that the counts follow."""
     if set(counts.values()) <= {1}:
         return "One seed per network."
+    if len(counts) > 1 and len(set(counts.values())) == 1:
+        return f"{spread}: {min(counts.values())} seeds for each."
     by_count: dict[int, list[str]] = {}
     for label, count in counts.items():
         by_count.setdefault(count, []).append(label)

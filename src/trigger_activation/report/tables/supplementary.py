@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from trigger_activation.plan.config.schema import WITHOUT_TRIGGER
 from trigger_activation.plan.contents import Cell, WhiteBoxStudy
 from trigger_activation.plan.layouts import ShownAttack, ShownColumn, SupplementaryLayout
 from trigger_activation.report.tables.accuracy import (
@@ -24,7 +26,7 @@ from trigger_activation.report.tables.facts import (
     titled,
     white_box_attacks,
 )
-from trigger_activation.report.tables.grid import Grid
+from trigger_activation.report.tables.grid import Grid, Row
 from trigger_activation.report.tables.intervals import RowMeans, in_csv, seed_variance, widest
 from trigger_activation.report.tables.marks import MARKS
 from trigger_activation.report.wording import listed
@@ -34,6 +36,10 @@ from trigger_activation.science.sanity import SanityLimits, failures
 Content = Cell | WhiteBoxStudy | None
 """White-box rows have measurements; None for what is missing."""
 Shown = Sequence[RowMeans]
+WITHOUT_TRIGGERS = (
+    "In the row f(x) victims see clean images without their trigger, where they shall guess: nothing is marked there, "
+    "and a dash stands where networks have no trigger."
+)
 
 
 def build(layout: SupplementaryLayout, cells: Sequence[Content]) -> Grid:
@@ -52,7 +58,7 @@ def build(layout: SupplementaryLayout, cells: Sequence[Content]) -> Grid:
         corner="Attack",
         headers=headers(layout.columns),
         rows=[
-            value_row(row.label, means, layout.decimals, sources(group))
+            _row(row, means, layout.decimals, sources(group))
             for row, means, group in zip(layout.rows, shown, by_row, strict=True)
         ],
         records=[
@@ -65,6 +71,14 @@ def build(layout: SupplementaryLayout, cells: Sequence[Content]) -> Grid:
     )
 
 
+def _row(row: ShownAttack, means: RowMeans, decimals: int, paths: Sequence[str | None]) -> Row:
+    """The best are marked, unless the row is one where networks shall guess."""
+    values = value_row(row.label, means, decimals, paths)
+    if row.pairs != WITHOUT_TRIGGER:
+        return values
+    return replace(values, entries=[replace(entry, mark="") for entry in values.entries])
+
+
 def _mean(row: ShownAttack, cell: Content) -> PairMean | None:
     """The mean over the row's pairs; measurements name theirs by attack."""
     return None if cell is None else cell.means.get(row.pairs or row.attack)
@@ -73,8 +87,9 @@ def _mean(row: ShownAttack, cell: Content) -> PairMean | None:
 def _notes(layout: SupplementaryLayout, shown: Shown, cells: Sequence[Sequence[Content]]) -> list[str]:
     single = any(
         mean is None and cell is not None
-        for means, group in zip(shown, cells, strict=True)
+        for row, means, group in zip(layout.rows, shown, cells, strict=True)
         for mean, cell in zip(means, group, strict=True)
+        if row.pairs != WITHOUT_TRIGGER
     )
     surrogates = dict.fromkeys(SURROGATES[row.surrogates] for row in layout.rows if row.surrogates in SURROGATES)
     transfer = f"; transfer attacks use {listed(list(surrogates))}" if surrogates else ""
@@ -87,6 +102,7 @@ def _notes(layout: SupplementaryLayout, shown: Shown, cells: Sequence[Sequence[C
         *([white_box_attacks(layout.white_box)] if layout.white_box else []),
         seeds_used(column_seeds(layout.columns)),
         *(["A dash: victims of one seed have no pair with a surrogate of another."] if single else []),
+        *([WITHOUT_TRIGGERS] if any(row.pairs == WITHOUT_TRIGGER for row in layout.rows) else []),
         *_intervals(layout.rows, shown),
         *layout.notes,
         MARKS,

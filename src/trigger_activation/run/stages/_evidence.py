@@ -37,23 +37,36 @@ def same_twice(preprocessing: Preprocessing, images: Tensor, path: str) -> float
     return round(100 * float((first == second).flatten(1).all(dim=1).double().mean()), DECIMALS)
 
 
+def without_triggers(
+    job: Job[CellParameters], victims: Sequence[DeployedNetwork], images: Tensor, labels: Tensor
+) -> NDArray[np.bool_] | None:
+    """Whether victims classify clean images correctly without their trigger: (seeds, T, 1, N).
+
+    None where they have no trigger, or see the images behind a preprocessing.
+    """
+    if job.parameters.preprocessing or any(victim.trigger is None for victim in victims):
+        return None
+    bare = [DeployedNetwork(victim.network, None) for victim in victims]
+    predicted = torch.stack([accuracy.predict(network, images, job.parameters.batch_size) for network in bare])
+    correct: NDArray[np.bool_] = (predicted == labels).cpu().numpy()
+    return correct.reshape(len(job.parameters.seeds), -1, 1, len(labels))
+
+
 def of_clean_images(
     job: Job[CellParameters],
     record: Record,
-    victims: Sequence[DeployedNetwork],
     images: Tensor,
-    labels: Tensor,
     correct: NDArray[np.bool_],
+    bare: NDArray[np.bool_] | None,
 ) -> Evidence:
     """Of a cell that shows clean images.
 
     Args:
         job: of the cell.
         record: of the image set.
-        victims: all seeds and networks.
         images: uint8 (N, H, W, 3), as they are before preprocessing.
-        labels: (N,).
         correct: (seeds, T, 1, N).
+        bare: the same without triggers (see :func:`without_triggers`).
     """
     if recipe := job.parameters.preprocessing:
         preprocessing = PREPROCESSING.instance(recipe)
@@ -63,13 +76,11 @@ def of_clean_images(
     logged = [victim.checks.get("training_accuracy") for victim in job.claimed_records("victims")]
     measured = 100 * correct.mean(axis=-1).ravel()
     gaps = [abs(log - own) for log, own in zip(logged, measured, strict=True) if log is not None]
-    bare = [DeployedNetwork(victim.network, None) for victim in victims if victim.trigger is not None]
-    predicted = [accuracy.predict(network, images, job.parameters.batch_size) for network in bare]
     classes = parameters_of(record, DatasetParameters).classes
-    right = [100 * float((answers == labels).double().mean()) for answers in predicted]
+    right = [] if bare is None else 100 * bare.mean(axis=-1).ravel()
     return {
         "training_log": [round(float(gap), DECIMALS) for gap in gaps],
-        "without_trigger": [round(share - 100 / classes, DECIMALS) for share in right],
+        "without_trigger": [round(float(share) - 100 / classes, DECIMALS) for share in right],
         "below_best": [round(float(measured.max() - own), DECIMALS) for own in measured],
         "guessing": [round(float((100 - own) / (1 - 1 / classes)), DECIMALS) for own in measured],
     }

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
-from trigger_activation.plan.config.schema import CLEAN
+from trigger_activation.plan.config.schema import CLEAN, WITHOUT_TRIGGER
 from trigger_activation.plan.contents import Cell
 from trigger_activation.plan.kinds import TAE
 from trigger_activation.plan.recipes import CellParameters, TaeParameters
 from trigger_activation.run.job import Job, parameters_of
-from trigger_activation.run.stages._evidence import of_clean_images, of_taes
+from trigger_activation.run.stages._evidence import of_clean_images, of_taes, without_triggers
 from trigger_activation.run.stages._shared import check_budget
 from trigger_activation.science import seeds
 from trigger_activation.science.attacks import ATTACKS
@@ -51,20 +51,21 @@ class Answers:
 
 def make_cell(job: Job[CellParameters]) -> None:
     """Evaluate every victim on the image sets of one cell."""
-    given = job.parameters
+    given, bare = job.parameters, None
     test, labels = job.labelled("test", given.images)
     victims, records = job.networks("victims"), job.records("images")
     if given.attack == CLEAN:
         answers = _of_clean_images(job, victims, records)
         correct = answers.matched == labels.cpu().numpy()
-        evidence = of_clean_images(job, records[0], victims, test, labels, correct)
+        bare = without_triggers(job, victims, test, labels)
+        evidence = of_clean_images(job, records[0], test, correct, bare)
     else:
         answers = _of_attacked_images(job, victims, records, test)
         correct = answers.matched == labels.cpu().numpy()
         evidence = of_taes(job, records, answers.budget, correct)
     other_seed = None if answers.other_seed is None else answers.other_seed == labels.cpu().numpy()
     job.publish_by_product(answers.arrays)
-    job.publish_json(_cell(job, correct, other_seed, evidence))
+    job.publish_json(_cell(job, correct, other_seed, bare, evidence))
 
 
 def _of_clean_images(job: Job[CellParameters], victims: Sequence[nn.Module], records: Sequence[Record]) -> Answers:
@@ -112,7 +113,11 @@ def _as_victims_see(images: torch.Tensor, path: str, job: Job[CellParameters]) -
 
 
 def _cell(
-    job: Job[CellParameters], correct: NDArray[np.bool_], other_seed: NDArray[np.bool_] | None, evidence: Evidence
+    job: Job[CellParameters],
+    correct: NDArray[np.bool_],
+    other_seed: NDArray[np.bool_] | None,
+    bare: NDArray[np.bool_] | None,
+    evidence: Evidence,
 ) -> Cell:
     given = job.parameters
     surrogates = [] if given.attack == CLEAN else given.networks
@@ -128,14 +133,18 @@ def _cell(
         correct=correct.sum(axis=-1).tolist(),
         means={
             name: accuracy.pair_mean(hits, pairs, given.block)
-            for name, hits, pairs in _selections(correct, other_seed, victims, surrogates)
+            for name, hits, pairs in _selections(correct, other_seed, bare, victims, surrogates)
         },
         evidence=evidence,
     )
 
 
 def _selections(
-    correct: NDArray[np.bool_], other_seed: NDArray[np.bool_] | None, victims: list[str], surrogates: list[str]
+    correct: NDArray[np.bool_],
+    other_seed: NDArray[np.bool_] | None,
+    bare: NDArray[np.bool_] | None,
+    victims: list[str],
+    surrogates: list[str],
 ) -> Iterator[tuple[str, NDArray[np.bool_], NDArray[np.bool_]]]:
     """Names of means, and what each is over."""
     yield "all", correct, accuracy.all_pairs(*correct.shape[1:3])
@@ -144,3 +153,5 @@ def _selections(
         yield "off_diagonal", correct, off_diagonal
     if other_seed is not None:
         yield "same_architecture", other_seed, accuracy.all_pairs(*other_seed.shape[1:3])
+    if bare is not None:
+        yield WITHOUT_TRIGGER, bare, accuracy.all_pairs(*bare.shape[1:3])
