@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -57,6 +57,14 @@ P = TypeVar("P")
 M = TypeVar("M", bound=KindParameters)
 IN_MEMORY = 4 * 2**30
 """Images of more bytes stay in their file, of which the system keeps in memory what there is room for."""
+
+
+@cache
+def _arithmetic(device: torch.device, threads: int) -> str:  # noqa: ARG001
+    """How the device rounds with so many threads, found out once for each process."""
+    from trigger_activation.science.arithmetic import arithmetic
+
+    return arithmetic(device)
 
 
 class Job(Generic[P]):
@@ -285,7 +293,9 @@ class Job(Generic[P]):
 
     def _environment(self) -> Environment:
         gpu = self.device.type == "cuda"
-        return Environment(**code_state(), device=self.device_name, gpu=gpu, **self._stopwatch.reading())
+        rounding = _arithmetic(self.device, torch.get_num_threads()) if self.kind.runs_networks else ""
+        took = self._stopwatch.reading()
+        return Environment(**code_state(), device=self.device_name, gpu=gpu, arithmetic=rounding, **took)
 
     def _verified(self, reference: InputReference) -> Record:
         record = self._planned_record(reference)

@@ -40,6 +40,8 @@ class Environment(BaseModel):
     device: str
     """The GPU's name, or that of the processor."""
     gpu: bool
+    arithmetic: str = ""
+    """Equal where the same recipe gives the same bytes (see ``science.arithmetic``); empty where networks do not run."""
     seconds: float
     """Wall time, that of interrupted runs included."""
     cpu_seconds: float
