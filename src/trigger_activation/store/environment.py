@@ -41,7 +41,7 @@ class Environment(BaseModel):
     """The GPU's name, or that of the processor."""
     gpu: bool
     arithmetic: str = ""
-    """Equal where the same recipe gives the same bytes (see ``science.arithmetic``); empty where networks do not run."""
+    """Equal where a recipe gives the same bytes (see ``science.arithmetic``); empty where no networks run."""
     seconds: float
     """Wall time, that of interrupted runs included."""
     cpu_seconds: float
