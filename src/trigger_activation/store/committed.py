@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from trigger_activation.errors import UserError
+from trigger_activation.store.documents import Document, parse_document
 from trigger_activation.store.records import read_content
 
 TIMED = "/measured/cost/"
@@ -69,8 +70,23 @@ def _means(content: Mapping[str, Any]) -> dict[str, float]:
     return {name: statistics["mean"] for name, statistics in content.get("means", {}).items()}
 
 
+def committed_document(path: str) -> Document | None:
+    """A JSON artifact of the last commit, or None where there is none.
+
+    Raises:
+        UserError: this is no git repository with a commit, or the artifact is not of today's form.
+    """
+    text = _committed_text(path)
+    return None if text is None else parse_document(path, text)
+
+
 def _committed(path: str) -> Any:
     """The content of a cell in the last commit, or None where it has none."""
+    text = _committed_text(path)
+    return None if text is None else json.loads(text)["content"]
+
+
+def _committed_text(path: str) -> str | None:
     command = ["git", "show", f"HEAD:./{path}"]
     try:
         run = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -82,4 +98,4 @@ def _committed(path: str) -> Any:
         raise UserError(
             "this folder is no git repository with a commit, so there are no committed cells to compare with"
         )
-    return json.loads(run.stdout)["content"]
+    return run.stdout

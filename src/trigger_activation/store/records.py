@@ -143,17 +143,32 @@ def read_artifact(path: str) -> tuple[Record | None, dict[str, Any] | None]:
     """
     source = Path(path) if is_json(path) else sidecar(path)
     try:
-        document = json.loads(source.read_text(encoding="utf-8"))
+        text = source.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None, None
+    except ValueError:
+        raise UserError(f"{source} is damaged: delete it and run again") from None
+    return parse_artifact(path, text, source)
+
+
+def parse_artifact(path: str, text: str, source: Path) -> tuple[Record, dict[str, Any] | None]:
+    """The record of an artifact and its content, if it is JSON; raises as :func:`read_artifact` does.
+
+    Args:
+        path: of the artifact.
+        text: of the file that holds its record.
+        source: of that file, for error messages.
+    """
+    try:
+        document = json.loads(text)
         content = document["content"] if is_json(path) else None
         record = _unsealed(document["provenance"] if is_json(path) else document)
         intact = record is not None and (
             record.content_sha256 == digest(content) if is_json(path) else record.path in record.files
         )
-    except FileNotFoundError:
-        return None, None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(f"{source} is damaged: delete it and run again") from None
-    if not intact:
+    if not intact or record is None:
         raise UserError(f"{source} was edited after it was measured: restore it or delete it and run again")
     return record, content
 

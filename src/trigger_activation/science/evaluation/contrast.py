@@ -16,17 +16,18 @@ from trigger_activation.science.evaluation.uncertainty import (
 )
 
 
-def difference(left: PairMean, right: PairMean, seed_variance: Variance = UNKNOWN) -> Estimate:
+def difference(left: PairMean, right: PairMean, seed_variance: Variance = UNKNOWN, paired: bool = True) -> Estimate:
     """``left`` minus ``right`` in points, each the mean of a cell over the same test images.
 
     Args:
         left: of one cell.
         right: of the other.
         seed_variance: of a single seed's accuracy, for cells that have no more than one (see :func:`borrowed`).
+        paired: whether the cells share the surrogates of each seed; those of two runs do not.
     """
     blocks = max(len(each.scores[0]) for each in (left, right))
     one, other = (spread(each.as_array(), blocks) for each in (left, right))
-    return contrast(one, other, seed_variance)
+    return contrast(one, other, seed_variance, paired)
 
 
 def estimated(found: PairMean, seed_variance: Variance = UNKNOWN) -> Estimate:

@@ -120,13 +120,13 @@ def estimate(values: Scores, seed_variance: Variance = UNKNOWN) -> Estimate:
     return Estimate(float(values.mean()), networks + Variance.of_mean(values.mean(axis=0)), len(values) == 1)
 
 
-def contrast(left: Scores, right: Scores, seed_variance: Variance = UNKNOWN) -> Estimate:
+def contrast(left: Scores, right: Scores, seed_variance: Variance = UNKNOWN, paired: bool = True) -> Estimate:
     """The mean of ``left`` minus that of ``right``, over the same blocks of test images.
 
-    Cells of as many seeds share the surrogates of each seed, so their differences are taken seed by seed; otherwise
-    their seeds count as independent.
+    Cells of as many seeds share the surrogates of each seed, so their differences are taken seed by seed, unless they
+    are not paired; otherwise their seeds count as independent.
     """
-    if len(left) == len(right) > 1:
+    if paired and len(left) == len(right) > 1:
         return estimate(left - right)
     networks = [Variance.of_mean(each.mean(axis=1)) if len(each) > 1 else seed_variance for each in (left, right)]
     difference = left.mean(axis=0) - right.mean(axis=0)

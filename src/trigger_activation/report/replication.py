@@ -1,0 +1,163 @@
+"""Whether a second run of an experiment says what the first one said."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from trigger_activation.plan.contents import Cell, Findings
+from trigger_activation.plan.layouts import AccuracyLayout
+from trigger_activation.report.published.verdicts import Outcome
+from trigger_activation.report.tables.accuracy import in_rows, statistics
+from trigger_activation.report.wording import listed
+from trigger_activation.science.evaluation.contrast import borrowed, difference
+from trigger_activation.science.evaluation.results import PairMean
+from trigger_activation.science.evaluation.uncertainty import Estimate
+
+EXPECTED = 95
+"""Percent of cells that should lie inside their intervals, if these are right."""
+DECISIVE = {Outcome.HOLDS, Outcome.FAILS}
+
+TwinTable = tuple[AccuracyLayout, Sequence[Cell], Sequence[Cell]]
+"""A table, its cells in the first run and in the second."""
+
+
+@dataclass(frozen=True)
+class Twin:
+    """One cell of both runs."""
+
+    path: str
+    first: PairMean
+    second: PairMean
+    difference: Estimate
+    """The second run minus the first, whose networks are independent of it and whose test images are the same."""
+
+    @property
+    def inside(self) -> bool:
+        """Whether the difference is one that the two intervals together allow."""
+        return abs(self.difference.mean) <= self.difference.margin()
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What both runs say to one statement of the paper."""
+
+    statement: str
+    first: str
+    second: str
+
+    @property
+    def what(self) -> str:
+        """``agree``, ``opposite``, or ``open`` where one run is decisive and the other is not."""
+        if self.first == self.second:
+            return "agree"
+        return "opposite" if {self.first, self.second} == DECISIVE else "open"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where cells were made."""
+
+    processor: str
+    arithmetic: str
+    torch: str
+
+    def __str__(self) -> str:
+        """In words."""
+        return f"{self.processor} (rounding {self.arithmetic or 'unknown'}, torch {self.torch})"
+
+
+def twins(tables: Iterable[TwinTable]) -> list[Twin]:
+    """Every cell once, as the table that shows it first averages it."""
+    found: dict[str, Twin] = {}
+    for layout, first, second in tables:
+        width = len(layout.columns)
+        for row, other in zip(in_rows(first, width), in_rows(second, width), strict=True):
+            for twin in _row(layout, row, other):
+                found.setdefault(twin.path, twin)
+    return list(found.values())
+
+
+def _row(layout: AccuracyLayout, row: Sequence[Cell], other: Sequence[Cell]) -> Iterator[Twin]:
+    """Single seeds borrow the spread of the row's other columns, in both runs."""
+    first, second = ([statistics(layout, cell) for cell in cells] for cells in (row, other))
+    variance = borrowed([mean] for mean in (*first, *second))
+    for cell, before, after in zip(row, first, second, strict=True):
+        yield Twin(cell.path, before, after, difference(after, before, variance, paired=False))
+
+
+def turns(first: Findings, second: Findings) -> list[Turn]:
+    """The verdicts on the statements that both runs can test."""
+    others = {(verdict.statement, verdict.table): verdict.here for verdict in second.verdicts}
+    return [
+        Turn(f"{verdict.statement} (Table {verdict.table})", verdict.here, others[verdict.statement, verdict.table])
+        for verdict in first.verdicts
+        if Outcome.NOT_RUN not in {verdict.here, others.get((verdict.statement, verdict.table), Outcome.NOT_RUN)}
+    ]
+
+
+def report(
+    found: Sequence[Twin], verdicts: Sequence[Turn], machines: Mapping[str, Iterable[Machine]], same: int, total: int
+) -> str:
+    """A replication in Markdown.
+
+    Args:
+        found: cells of both runs.
+        verdicts: of both runs.
+        machines: name of a run -> where its cells were made.
+        same: how many cells have the same content in both.
+        total: of how many.
+    """
+    return "\n".join([*_cells(found), "", *_verdicts(verdicts), "", *_machines(machines, same, total)])
+
+
+def _cells(found: Sequence[Twin]) -> list[str]:
+    known = [twin for twin in found if twin.difference.known]
+    if not known:
+        return [
+            "**Cells.** All of them rest on a single seed, so nothing is known of how far another run may move them."
+        ]
+    inside = sum(twin.inside for twin in known)
+    furthest = max(known, key=lambda twin: abs(twin.difference.mean))
+    shifts = math.sqrt(fmean(twin.difference.mean**2 for twin in known))
+    single = sum(twin.difference.one_seed for twin in known)
+    borrowing = f" ({single} of them of a single seed, with the spread of the columns beside them)" if single else ""
+    lines = [
+        f"**Cells.** {inside} of {len(known)} ({100 * inside / len(known):.0f} %) lie inside the 95 % interval of the "
+        f"difference{borrowing}; {EXPECTED} % are expected to. Differences have a root mean square of {shifts:.1f} "
+        f"points; the largest is {furthest.difference.mean:+.1f}, in `{furthest.path}`."
+    ]
+    if outside := sorted((t for t in known if not t.inside), key=lambda twin: -abs(twin.difference.mean)):
+        lines += ["", "| outside its interval | first run | second run | difference |", "|---|---|---|---|"]
+        lines += [_outside(twin) for twin in outside]
+    return lines
+
+
+def _outside(twin: Twin) -> str:
+    found = twin.difference
+    return (
+        f"| `{twin.path}` | {twin.first.mean:.1f} | {twin.second.mean:.1f} | {found.mean:+.1f} ± {found.margin():.1f} |"
+    )
+
+
+def _verdicts(verdicts: Sequence[Turn]) -> list[str]:
+    counted = Counter(turn.what for turn in verdicts)
+    lines = [
+        f"**Statements.** Of {len(verdicts)} that both runs test, {counted['agree']} have the same verdict, "
+        f"{counted['open']} turned to or from open, {counted['opposite']} are opposite."
+    ]
+    if turned := [turn for turn in verdicts if turn.what != "agree"]:
+        lines += ["", "| statement | first run | second run |", "|---|---|---|"]
+        lines += [f"| {turn.statement} | {turn.first} | {turn.second} |" for turn in turned]
+    return lines
+
+
+def _machines(machines: Mapping[str, Iterable[Machine]], same: int, total: int) -> list[str]:
+    where = listed([f"{name} on {listed(sorted(map(str, set(made))))}" for name, made in machines.items()])
+    return [
+        f"**Machines.** {where}. {same} of {total} cells have the same content. Equal content is expected where seeds "
+        "and rounding are the same, and nowhere else: a few epochs amplify the last bit of a number."
+    ]
