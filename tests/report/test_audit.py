@@ -140,6 +140,34 @@ def test_one_place_flips_when_means_are_recomputed() -> None:
     assert flip["by_recomputed_mean"] == "rat_trades eps=8/255 (54.50)"
 
 
+def test_bit_depth_reduction_does_nothing_against_the_same_attacks_in_every_table() -> None:
+    found = records("bit_depth")
+    assert len(found) == 7 + 7 + 10
+    by_effect = {w: {r["row"] for r in found if r["as_undefended"] == w} for w in ("yes", "no")}
+    assert by_effect == {
+        "yes": {"NAA", "RPA", "L2T", "GRA", "BSR", "Diff-PGD"},
+        "no": {"PGD", "I-FGSM", "MI-FGSM", "DI-FGSM"},
+    }
+    assert "by -12.27 to 25.42 points" in explanation("bit_depth")
+
+
+def test_gra_is_mi_fgsm_in_most_columns() -> None:
+    found = records("equal_attacks")
+    assert Counter(r["equal"] for r in found) == {"yes": 11, "no": 3}
+    assert [r["column"].split()[0] for r in found if r["equal"] == "no"] == ["bdr", "at_pgd", "rat_trades"]
+    (undefended,) = (r for r in found if r["column"] == "none")
+    assert (undefended["MI-FGSM"], undefended["GRA"], undefended["difference"]) == ("43.98", "43.94", "-0.04")
+
+
+def test_diffpure_on_imagenet_is_worst_against_three_attacks() -> None:
+    apart = {(r["row"], r["purified"]) for r in records("purified") if (r["table"], r["apart"]) == ("IV", "yes")}
+    assert apart == {("NAA", "57.50"), ("RPA", "57.46"), ("L2T", "55.81")}
+    (check,) = (check for check in audit(parse(TEXT), WORDS) if check.name == "purified")
+    assert "keeps 55.81 to 57.50 under NAA, RPA and L2T and 63.81 to 73.00 under the other attacks" in check.finding
+    assert "NAA leaves 44.42 and MI-FGSM 43.98 there, with DiffPure 57.50 and 71.00" in check.explanation
+    assert {r["table"]: r["widest_gap"] for r in records("purified")} == {"II": "0.59", "III": "0.98", "IV": "6.31"}
+
+
 def test_words_that_the_numbers_contradict_are_found() -> None:
     found = {(r["characteristic"], r["dataset"], r["graded_lower"].split(":")[0]) for r in records("words")}
     assert ("Acc. drop on clean inputs", "CIFAR-100", "DiffPure") in found

@@ -15,6 +15,7 @@ import yaml
 from tests.support.projects import Given, Project, one_sentence, shipped_plan, write_artifact
 from trigger_activation.errors import UserError
 from trigger_activation.plan import Artifact, Plan, kinds
+from trigger_activation.plan.config.schema import WHITE_BOX
 from trigger_activation.plan.graph import Inputs
 from trigger_activation.science.attacks import ATTACKS
 from trigger_activation.store.freshness import Freshness, Status, differences
@@ -363,7 +364,7 @@ class TestMerkleTree:
 
     def of_attack(self, attack: str) -> set[str]:
         """TAE sets of an attack and white-box measurements by it, and what depends on them."""
-        names = rf"/{attack}(\.npz|__[^/]+\.npz|/[^/]+)$" + ("|/whitebox/" if attack == "pgd" else "")
+        names = rf"/{attack}(\.npz|__[^/]+\.npz|/[^/]+)$" + ("|/whitebox/" if attack == WHITE_BOX else "")
         named = {path for path in shipped_plan().artifacts if re.search(names, path)}
         showing = {path for path, artifact in shipped_plan().artifacts.items() if attack in self.rows(artifact)}
         return self.descendants(named) | showing
@@ -383,7 +384,7 @@ class TestMerkleTree:
         project.replace("attacks/gradient.yaml", "step_size: 0.095625*eps", "step_size: 3/255")
         changed = self.changed(project.plan())
         assert changed == self.of_attack("pgd")
-        kinds = {"tae", "purified", "cell", "whitebox", "concept", "theory", "table", "figure", "comparison", "metrics"}
+        kinds = {"tae", "purified", "cell", "concept", "theory", "table", "figure", "comparison", "metrics"}
         assert self.kinds(changed) == kinds | {"findings", "page", "run", "pdf"}
 
     def test_a_version_of_an_attack(self, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -466,7 +467,7 @@ class TestMerkleTree:
         assert self.changed(project.plan()) == {"paper_tables/demo/index.html", "paper_tables/demo/paper.pdf"}
 
     def test_other_spellings_of_the_same_value_reach_nothing(self, project: Project) -> None:
-        project.replace("protocols/fashion16.yaml", "step_size: 4/255", "step_size: 8/510")
+        project.replace("paradigms/fixed_trigger.yaml", "trigger_eps: 8/255", "trigger_eps: 16/510")
         project.replace("protocols/fashion16.yaml", "weight_decay: 5.0e-4", "weight_decay: 0.0005")
         project.replace("protocols/fashion16.yaml", "eps: 16/255", 'eps: "16 / 255"')
         assert self.changed(project.plan()) == set()

@@ -246,7 +246,7 @@ AUDIT = Kind(
     "audit",
     "paper_tables/{experiment}/audit.md",
     stage="run.stages.reports:make_audit",
-    version=2,
+    version=3,
     parameters=recipes.AuditParameters,
     companions=("paper_tables/{experiment}/audit.csv",),
 )

@@ -97,7 +97,7 @@ def _sentences(layout: ConceptLayout, cell: ConceptStudy) -> list[str]:
         "dotted; above them the prediction and its probability.",
         "The examples are the first test images of different classes that the undefended network classifies correctly "
         f"before the attack and wrongly after it ({cell.fooled:,} of {cell.images:,} are such; where too few "
-        "are, the first correctly classified ones follow), whatever f says to them. {_activated(cell)}",
+        f"are, the first correctly classified ones follow), whatever f says to them. {_activated(cell)}",
         "10 δ and 10 τ are drawn around middle grey, all pictures clipped to what can be shown; f sees them unclipped.",
         data_and_networks(protocol),
         threat_model(protocol, cell.images),

@@ -9,30 +9,17 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from itertools import permutations
 from typing import Any
 
+from trigger_activation.report.published.check import Check, Records
 from trigger_activation.report.published.numbers import CLEAN, MEAN, Number, PrintedColumn, Published
+from trigger_activation.report.published.settings import settings_of_cells
 from trigger_activation.report.wording import listed
 
 CENT = Decimal("0.01")
 """The last printed digit."""
-
-Records = list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Check:
-    """One question put to the numbers, and the answer as records of the same keys."""
-
-    name: str
-    title: str
-    finding: str
-    """The answer in one sentence."""
-    explanation: str
-    records: Records
 
 
 def audit(published: Published, characteristics: str) -> list[Check]:
@@ -49,6 +36,7 @@ def audit(published: Published, characteristics: str) -> list[Check]:
         _missing_cells(published, standard),
         _ranks_of_means(published, standard),
         _white_box_share(published, standard, adaptive),
+        *settings_of_cells(published, standard),
         _disagreements(published, [*standard, *tables_without_means(published)]),
         _marks(published),
         _words(published, standard, list(csv.DictReader(io.StringIO(characteristics)))),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from trigger_activation.plan.contents import Content, Findings, Kept, Verdict
 from trigger_activation.plan.layouts import AccuracyLayout, ComparedTable
 from trigger_activation.report.addresses import address
-from trigger_activation.report.published.audit import Check
+from trigger_activation.report.published.check import Check
 from trigger_activation.report.published.claims import Term
 from trigger_activation.report.published.comparison import PUBLISHED, Comparison, TableInPrint, compare
 from trigger_activation.report.published.numbers import MEAN, Published

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from trigger_activation.plan.config.paper import Paper
 from trigger_activation.plan.contents import Findings
-from trigger_activation.report.published.audit import Check
+from trigger_activation.report.published.check import Check
 from trigger_activation.report.published.comparison import PUBLISHED, Comparison, Pair, TableInPrint
 from trigger_activation.report.published.run import OFF_DIAGONAL, PRINTED
 from trigger_activation.report.published.verdicts import WHOLE, ClaimVerdict, Finding, Judgement, Outcome
@@ -22,7 +22,7 @@ from trigger_activation.report.tables.grid import escape_markdown
 from trigger_activation.report.wording import listed
 
 ABSENT = "–"
-SIGNED = {"gap", "implied_white_box_accuracy"}
+SIGNED = {"gap", "difference", "implied_white_box_accuracy"}
 """Keys of the audit whose values are printed with their sign."""
 
 
