@@ -21,7 +21,7 @@ smoke: env  ## every stage once, in less than a minute
 
 demo: env  ## the whole paper in miniature, every artifact made anew on this machine
 	snakemake --cores $(CORES) --quiet rules reason host progress --config experiment=demo complete=true
-	@trigact changes demo
+	@trigact replicate demo
 
 tables: env  ## render the tables and figures of the committed cells
 	snakemake --cores $(CORES) --quiet rules reason host progress --config experiment=demo

@@ -1,65 +1,73 @@
-"""Cells beside those in git."""
+"""Artifacts as git has them."""
 
 from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.report.test_tables import cell
 from trigger_activation.errors import UserError
-from trigger_activation.store.committed import differences
+from trigger_activation.store.committed import committed_document
+from trigger_activation.store.documents import read_document
 from trigger_activation.store.records import Record, write_json_artifact
 
-SAME, OTHER, NEW, TIMED = (f"results/cells/p/{name}.json" for name in ("same", "other", "new", "measured/cost/none"))
+CELL = "results/cells/p/standard/pgd/none.json"
 
 
 def git(*arguments: str) -> None:
     subprocess.run(["git", "-c", "user.name=n", "-c", "user.email=e", *arguments], check=True, capture_output=True)
 
 
-def write(path: str, mean: float, recipe: str = "0" * 64, **others: Any) -> None:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    record = Record(path=path, kind="cell", recipe=recipe, parameters={}, versions={}, inputs={})
-    write_json_artifact(Path(path), {"means": {"all": {"mean": mean}}, **others}, record)
+def write(value: float) -> None:
+    Path(CELL).parent.mkdir(parents=True, exist_ok=True)
+    record = Record(path=CELL, kind="cell", recipe="0" * 64, parameters={}, versions={}, inputs={})
+    write_json_artifact(Path(CELL), cell("pgd", "none", value).as_json(), record)
 
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     git("init", "-q")
-    for path in (SAME, OTHER, TIMED):
-        write(path, 50.0)
+    write(50.0)
     git("add", "results")
     git("commit", "-q", "-m", "cells")
     return tmp_path
 
 
 @pytest.mark.usefixtures("repository")
-def test_cells_are_told_apart_by_their_content() -> None:
-    write(OTHER, 52.5)
-    write(NEW, 1.0)
-    write(TIMED, 99.0)
-    found = differences([SAME, OTHER, NEW, TIMED, "results/cells/p/absent.json"])
-    assert (found.same, found.changed, found.added) == ([SAME], [OTHER], [NEW])
-    assert found.largest == (2.5, OTHER)
-    assert str(found) == (
-        f"1 of 2 cells have the content that is committed; 1 differ, for example {OTHER}; the largest change of a mean "
-        f"is 2.50 points, in {OTHER}; 1 are not committed."
-    )
+def test_it_is_read_as_it_was_committed() -> None:
+    write(60.0)
+    committed, here = committed_document(CELL), read_document(CELL)
+    assert committed is not None
+    assert here is not None
+    assert (committed.content.means["all"].mean, here.content.means["all"].mean) == (50, 60)
 
 
-def test_a_record_is_not_content(repository: Path) -> None:
-    before = (repository / SAME).read_text()
-    write(SAME, 50.0, recipe="1" * 64)
-    assert (repository / SAME).read_text() != before
-    assert differences([SAME]).changed == []
+@pytest.mark.usefixtures("repository")
+def test_what_was_never_committed_is_not_there() -> None:
+    assert committed_document("results/cells/p/standard/pgd/at.json") is None
+
+
+def test_another_form_is_told_in_a_sentence(repository: Path) -> None:
+    path = repository / CELL
+    record = Record(path=CELL, kind="cell", recipe="0" * 64, parameters={}, versions={}, inputs={})
+    write_json_artifact(path, {"means": {"all": {"bootstrap": [1.0]}}}, record)
+    git("commit", "-q", "-a", "-m", "another form")
+    with pytest.raises(UserError, match="has another form in that version"):
+        committed_document(CELL)
+
+
+def test_an_edited_one_is_refused(repository: Path) -> None:
+    path = repository / CELL
+    path.write_text(path.read_text().replace("50.0", "51.0"))
+    git("commit", "-q", "-a", "-m", "better")
+    with pytest.raises(UserError, match="edited after it was measured"):
+        committed_document(CELL)
 
 
 def test_outside_of_git_there_is_nothing_to_compare_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    write(SAME, 50.0)
-    with pytest.raises(UserError, match="no git repository"):
-        differences([SAME])
+    with pytest.raises(UserError, match="no git repository with a commit"):
+        committed_document(CELL)

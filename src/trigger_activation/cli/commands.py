@@ -20,7 +20,6 @@ from trigger_activation.plan.kinds import named
 from trigger_activation.report.overview import cost_table, orphans, status_table
 from trigger_activation.report.terminal import RenderedTable
 from trigger_activation.store import fingerprints
-from trigger_activation.store.committed import differences
 from trigger_activation.store.documents import read_document
 from trigger_activation.store.environment import processor_name
 from trigger_activation.store.freshness import Freshness
@@ -187,16 +186,6 @@ def _accuracy_cell(path: str) -> Cell:
     if document is None or not isinstance(document.content, Cell):
         raise UserError(f"{path} is no cell of an accuracy table: name files of results/cells")
     return document.content
-
-
-def show_changes(options: argparse.Namespace) -> int:
-    """Print how the cells on disk differ from those in git."""
-    plan = _plan()
-    _targets(plan, options.experiment)
-    made = plan.of_experiment(options.experiment)
-    paths = [a.path for a in made if a.kind.is_in_git and not a.kind.is_rendered]
-    print(differences(paths))
-    return 0
 
 
 def pull_targets(options: argparse.Namespace) -> int:

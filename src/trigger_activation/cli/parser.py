@@ -11,6 +11,7 @@ from pathlib import Path
 
 from trigger_activation.cli import commands
 from trigger_activation.cli.folder import from_project, project_folder
+from trigger_activation.cli.replicate import replicate
 from trigger_activation.errors import UserError
 
 CELLS = [f"results/cells/fashion16/standard/pgd/{column}.json" for column in ("none", "fixed_64")]
@@ -81,8 +82,10 @@ def parser() -> argparse.ArgumentParser:
     _takes_experiment(add("verify", commands.verify_bytes, audit, "", "demo"), optional=True)
     contrast = "differences between cells, each minus the one before it"
     _takes_paths(add("compare", commands.compare_cells, contrast, " ".join(CELLS)), "CELL")
-    changes = "how an experiment's cells differ from the committed ones"
-    _takes_experiment(add("changes", commands.show_changes, changes, "demo"))
+    again = "whether a run says what the committed one says, or what another experiment of the same protocols says"
+    twice = add("replicate", replicate, again, "demo", "demo demo-again")
+    _takes_experiment(twice)
+    twice.add_argument("other", nargs="?", help="an experiment whose protocols are the same but for their names")
     fetch = "fetch the published artifacts that files are made from, or are"
     _takes_paths(add("pull", commands.pull_targets, fetch, "paper_tables/demo/table2.tex"), "PATH")
     share = "hand the artifacts that are here to DVC's remote"
