@@ -32,6 +32,7 @@ DATASET = Kind(
     setting="Data set {dataset}",
     instance="{split}",
     place=5,
+    watches=("images",),
 )
 CHECKPOINT = Kind(
     "checkpoint",
