@@ -151,14 +151,17 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def wait_until(condition: Callable[[], bool], seconds: float) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float, seen: Callable[[], object] | None = None) -> None:
     """Poll a condition.
 
+    Args:
+        seen: what there is to see if it does not become true.
+
     Raises:
-        TimeoutError: it did not become true.
+        TimeoutError: it did not.
     """
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
-            raise TimeoutError(f"gave up after {seconds:g} s")
+            raise TimeoutError(f"gave up after {seconds:g} s" + (f": {seen()}" if seen else ""))
         time.sleep(0.2)

@@ -81,14 +81,20 @@ def mebibytes(size: str) -> float:
     return float(size[:-1]) * {"M": 1, "G": 1024}[size[-1]]
 
 
+def states(node: OneNode, after: int = 0) -> dict[int, str]:
+    """Number -> state of each job that was submitted after another."""
+    return {number: job["JobState"] for number, job in jobs(node, after).items()}
+
+
 def newest(node: OneNode, state: str, after: int = 0) -> str:
     """The last submitted job's number, once it is in a state."""
+    wait_until(lambda: state in states(node, after).values(), 150, lambda: states(node, after))
+    return str(max(number for number, found in states(node, after).items() if found == state))
 
-    def found() -> list[int]:
-        return [number for number, job in jobs(node, after).items() if job["JobState"] == state]
 
-    wait_until(lambda: bool(found()), 150)
-    return str(max(found()))
+def becomes(node: OneNode, job: str, state: str) -> None:
+    """Wait until a job is in a state."""
+    wait_until(lambda: states(node)[int(job)] == state, 120, lambda: states(node))
 
 
 def test_a_table_is_made_by_jobs_that_ask_for_what_they_need(one_node: OneNode, project: Project) -> None:
@@ -170,12 +176,12 @@ def test_a_job_out_of_time_is_given_more_and_goes_on(one_node: OneNode, project:
     assert jobs(one_node)[int(first)]["TimeLimit"] == "00:20:00"
     one_node.query("scontrol", "update", f"JobId={first}", "TimeLimit=1")
     second = newest(one_node, "RUNNING", int(first))
-    wait_until(lambda: jobs(one_node)[int(first)]["JobState"] == "TIMEOUT", 60)
+    becomes(one_node, first, "TIMEOUT")
     assert jobs(one_node)[int(second)]["TimeLimit"] == "00:40:00"
-    wait_until(lambda: log.exists() and "continued from epoch" in log.read_text(), 150)
+    wait_until(lambda: log.exists() and "continued from epoch" in log.read_text(), 150, lambda: states(one_node))
     run.send_signal(signal.SIGINT)
     end(run, success=False)
-    wait_until(lambda: jobs(one_node)[int(second)]["JobState"] == "CANCELLED", 60)
+    becomes(one_node, second, "CANCELLED")
 
 
 def test_a_job_out_of_memory_is_given_more(one_node: OneNode, project: Project) -> None:
@@ -200,12 +206,62 @@ def test_a_run_in_a_job_that_is_cancelled_ends_with_its_own_jobs(one_node: OneNo
     script = project.folder / "job.sh"
     script.write_text(f"#!/bin/sh\n{shlex.join(command(CHECKPOINT))}\n")
     (line,) = one_node.query("sbatch", "--chdir", str(project.folder), "-o", "said", "--mem", "1000", str(script))
-    wait_until((project.folder / f"results/logs/{CHECKPOINT}.log").exists, 200)
+    wait_until((project.folder / f"results/logs/{CHECKPOINT}.log").exists, 200, lambda: states(one_node))
     one_node.query("scancel", line.split()[-1])
-    wait_until(lambda: not processes_in(project.folder) and not one_node.query("squeue", "-h"), 10)
+
+    def left() -> list[object]:
+        return [*processes_in(project.folder), *one_node.query("squeue", "-h")]
+
+    wait_until(lambda: not left(), 120, left)
     said = (project.folder / "said").read_text()
     assert "Stopped by SIGTERM: what is finished stays" in said
     assert "Traceback" not in said
+
+
+def slowly(node: OneNode, folder: Path, program: str, only: str) -> tuple[str, Path]:
+    """Let one of SLURM's programs take seconds.
+
+    Args:
+        folder: a new one for it.
+        only: a pattern of the arguments with which it does.
+
+    Returns:
+        The PATH on which it is found, and a file that is there while it does not answer yet.
+    """
+    folder.mkdir()
+    busy, script = folder / "busy", folder / program
+    real = f'{node.folder}/bin/{program} "$@"'
+    slow = f"touch {busy}; sleep 4; {real}; rm {busy}"
+    script.write_text(f'#!/bin/sh\ncase "$*" in {only}) {slow};; *) exec {real};; esac\n')
+    script.chmod(0o755)
+    return f"{folder}:{node.environment['PATH']}", busy
+
+
+def test_a_run_stopped_while_it_asks_how_its_job_is_cancels_it(one_node: OneNode, project: Project) -> None:
+    project.edit("config/protocols/smoke.yaml", "epochs: 2", "epochs: 4000")
+    assert project.run(DATASET).returncode == 0
+    before = max(jobs(one_node), default=0)
+    path, asking = slowly(one_node, project.folder / "slow", "squeue", "*--name*")
+    run = start(one_node, project, CHECKPOINT, PATH=path)
+    training = newest(one_node, "RUNNING", before)
+    wait_until(asking.exists, 120)
+    run.send_signal(signal.SIGTERM)
+    end(run, success=False)
+    becomes(one_node, training, "CANCELLED")
+
+
+def test_a_run_stopped_while_it_submits_leaves_nothing_in_the_queue(one_node: OneNode, project: Project) -> None:
+    """Neither jobs that are being submitted, two at a time, nor those that wait for it."""
+    assert project.run(DATASET).returncode == 0
+    before = max(jobs(one_node), default=0)
+    path, submitting = slowly(one_node, project.folder / "slow", "sbatch", "*")
+    networks = [CHECKPOINT.replace("at/", f"{paradigm}/") for paradigm in ("at", "standard", "fixed_64", "learn_32")]
+    run = start(one_node, project, *networks, PATH=path)
+    wait_until(submitting.exists, 120)
+    run.send_signal(signal.SIGTERM)
+    end(run, success=False)
+    assert set(states(one_node, before).values()) <= {"CANCELLED"}
+    assert len(states(one_node, before)) <= 2
 
 
 def test_config_may_be_edited_while_jobs_wait(one_node: OneNode, project: Project) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import os
 import shlex
+import time
 from base64 import b64encode
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace as Fake
 from typing import Any
@@ -132,6 +134,28 @@ def test_tries_of_the_longest_job_are_told(programs: Programs) -> None:
     assert "x.safetensors takes about 219 hours, and a job here may last 48: it needs 5 tries" in str(
         cluster().notice("x.safetensors", 219)
     )
+
+
+def test_a_stopped_run_submits_no_more_and_cancels_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    executor = type("Executor", (), {"cancel": None})
+    for name in ("cluster-generic", "slurm"):
+        found = cluster(executor=name)
+        monkeypatch.setattr(found.snakemake.executor_plugin, "executor", executor, raising=False)
+        found.cancel_at_once()
+        assert (executor.cancel is None) is (name != "slurm")
+    cancelled: list[Any] = []
+    stopped: Any = executor()
+    stopped.run_uuid, stopped.cancel_jobs, stopped.tmpdir = "run-1", cancelled.extend, tmp_path / "scripts"
+    stopped.tmpdir.mkdir()
+    with ThreadPoolExecutor(1) as stopped._job_submission_executor:
+        submitting = stopped._job_submission_executor.submit(time.sleep, 0.2)
+        waiting = stopped._job_submission_executor.submit(time.sleep, 60)
+        stopped.cancel()
+        assert submitting.done()
+    assert waiting.cancelled()
+    assert [job.external_jobid for job in cancelled] == ["--name=run-1"]
+    assert not stopped.wait
+    assert not stopped.tmpdir.exists()
 
 
 def test_only_an_error_that_will_change_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

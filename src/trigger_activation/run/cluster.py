@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.registry.plugin import Plugin
 from snakemake_interface_executor_plugins.workflow import WorkflowExecutorInterface
 
@@ -111,6 +112,25 @@ class Cluster:
             report(job)
 
         scheduler.error_callback = error_callback
+
+    def cancel_at_once(self) -> None:
+        """Let a run that is stopped cancel all that it has submitted to SLURM, and end.
+
+        The executor's own way passes over its jobs if it is asking how they are just then, still submits those that
+        wait for it, and lasts until its next look at the queue, up to three minutes.
+        """
+        if self._executor is not None and self._executor.name == "slurm":
+            executor: Any = self._executor.executor
+            executor.cancel = _cancel
+
+
+def _cancel(executor: Any) -> None:
+    """Submit nothing more, and cancel by the name that all jobs of a run have."""
+    executor._job_submission_executor.shutdown(cancel_futures=True)
+    all_jobs: Any = SubmittedJobInfo(job=None, external_jobid=f"--name={executor.run_uuid}")  # type: ignore[arg-type]
+    executor.cancel_jobs([all_jobs])
+    executor.wait = False
+    shutil.rmtree(executor.tmpdir, ignore_errors=True)
 
 
 def _limits(partitions: str | None) -> list[float] | None:

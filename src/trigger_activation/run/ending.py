@@ -47,8 +47,8 @@ def _stop(number: int, _: FrameType | None) -> None:
 
 
 def _insist(*_: object) -> None:
-    """End although Snakemake still waits for its next look at a cluster's queue; but let it cancel the jobs there."""
-    if not any(child.name() == "scancel" for child in psutil.Process().children()):
+    """End although Snakemake still waits for something else than that its jobs on a cluster are cancelled."""
+    if not any(child.name() in ("sbatch", "scancel") for child in psutil.Process().children(recursive=True)):
         ignore_signals()
         raise SystemExit(1)
 

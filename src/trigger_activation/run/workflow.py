@@ -299,6 +299,7 @@ class Workflow:
         if self.cluster.is_used:
             freeze_config()
         self.cluster.end_tries_of(fails_for_good)
+        self.cluster.cancel_at_once()
         if self._marker is not None:
             self._marker.reset()
         forgive_future_times(path for path in self._inputs if path not in self._planned)
@@ -367,8 +368,7 @@ class Workflow:
         done = self._jobs.by_kind.total()
         lines = [f"\n{done} job{'s' * (done != 1)} done in {duration(self.progress.elapsed)}."]
         if self._rendered:
-            lines.append("Rendered:")
-            lines += [f"  {path}" for path in sorted(self._rendered)]
+            lines += ["Rendered:", *(f"  {path}" for path in sorted(self._rendered))]
         if self._leaves_out_the_pdf:
             lines.append(f"{kinds.PDF.path({'experiment': self.config.experiment})} was left out: {MISSING_ENGINE}.")
         lines.append(f"`trigact show {self.config.experiment}` prints the tables here.")
