@@ -10,7 +10,7 @@ import pytest
 from tests.support.projects import Given, Project, shipped_plan, write_artifact
 from trigger_activation.errors import UserError
 from trigger_activation.plan import Artifact, Plan, kinds
-from trigger_activation.plan.pages import settings_behind
+from trigger_activation.plan.pages import distinct, settings_of
 from trigger_activation.report.figures import DESCRIPTIONS, DRAWINGS
 from trigger_activation.run.job import Job
 from trigger_activation.run.spec import read_spec, write_spec
@@ -73,7 +73,8 @@ class TestPlan:
             for network, layer in (("vgg-s", 3), ("resnet18-xs", 2), ("mobilenet-xs", 2))
         ]
         novelty = replace(kinds.TAE, name="novelty", setting="")
-        assert settings_behind([*upstream, replace(upstream[0], kind=novelty)]) == [
+        settings = distinct(map(settings_of, [*upstream, replace(upstream[0], kind=novelty)]))
+        assert [(title, parameters) for title, parameters, _ in settings] == [
             ("Attack: vgg-s", {"layer": 3, "versions": {}}),
             ("Attack: resnet18-xs, mobilenet-xs", {"layer": 2, "versions": {}}),
             ("Novelty", {"layer": 3, "versions": {}}),

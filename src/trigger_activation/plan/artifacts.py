@@ -216,6 +216,8 @@ class ProtocolArtifacts:
 
     def _purified(self, kind: Kind, names: Names, source: str, images: int) -> str:
         """A TAE set, or the clean test set, after an expensive purifier."""
+        if (path := kind.path(names)) in self.plan.artifacts:
+            return path
         purifier = names["purifier"]
         method = self.variants.resolve("preprocessing", purifier, self.name)
         parameters = recipes.PurifiedParameters(

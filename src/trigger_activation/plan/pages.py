@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 from trigger_activation.plan import kinds, recipes
 from trigger_activation.plan.artifacts import ProtocolArtifacts
@@ -16,6 +17,17 @@ Parameters = dict[str, Any]
 Titled = tuple[str, Parameters]
 Compared = tuple[dict[str, list[InPrint]], dict[str, str]]
 """What is in print for each table, and the published files."""
+
+
+class Setting(NamedTuple):
+    """What an artifact says about how it was made."""
+
+    title: str
+    instance: str
+    """A name for the case that artifacts of one title differ."""
+    parameters: Parameters
+    identity: str
+    """Of the parameters."""
 
 
 class PagePlanner:
@@ -82,14 +94,18 @@ class PagePlanner:
 
     def _settings(self, cells: Sequence[str]) -> tuple[dict[str, list[int]], list[Titled]]:
         """The positions of what stands behind each cell in one list of all settings."""
-        positions: dict[str, int] = {}
+        said: dict[str, list[Setting]] = {}
+        positions: dict[tuple[str, str], int] = {}
         behind: dict[str, list[int]] = {}
         settings: list[Titled] = []
         for cell in cells:
             behind[cell] = []
-            for titled in settings_behind(list(self.plan.upstream([cell]))[:-1]):
-                position = positions.setdefault(digest(titled), len(settings))
-                settings += [titled] if position == len(settings) else []
+            *upstream, _ = self.plan.upstream([cell])
+            said |= {each.path: list(settings_of(each)) for each in upstream if each.path not in said}
+            upstream.sort(key=lambda artifact: artifact.kind.place)
+            for title, parameters, identity in distinct(said[artifact.path] for artifact in upstream):
+                position = positions.setdefault((title, identity), len(settings))
+                settings += [(title, parameters)] if position == len(settings) else []
                 behind[cell].append(position)
         return behind, settings
 
@@ -136,32 +152,33 @@ def _variants(column: Column, protocol: ProtocolArtifacts) -> tuple[str, str | N
     return roles.get(column.victim, column.victim), preprocessing and roles.get(preprocessing, preprocessing)
 
 
-def settings_behind(upstream: Sequence[Artifact]) -> list[Titled]:
-    """The parameters behind a cell, each distinct set once.
+def distinct(settings: Iterable[Iterable[Setting]]) -> list[tuple[str, Parameters, str]]:
+    """Titles and parameters, each distinct set once, with its identity.
 
     Args:
-        upstream: what the cell is made of.
+        settings: those of each artifact.
     """
     found: dict[str, dict[str, tuple[Parameters, list[str]]]] = {}
-    for artifact in sorted(upstream, key=lambda artifact: artifact.kind.place):
-        for title, instance, parameters in _settings_of(artifact):
-            _, instances = found.setdefault(title, {}).setdefault(digest(parameters), (parameters, []))
-            instances.append(instance)
+    for title, instance, parameters, identity in chain.from_iterable(settings):
+        _, instances = found.setdefault(title, {}).setdefault(identity, (parameters, []))
+        instances.append(instance)
     return [
-        (title if len(sets) == 1 else f"{title}: {', '.join(dict.fromkeys(instances))}", parameters)
+        (title if len(sets) == 1 else f"{title}: {', '.join(dict.fromkeys(instances))}", parameters, identity)
         for title, sets in found.items()
-        for parameters, instances in sets.values()
+        for identity, (parameters, instances) in sets.items()
     ]
 
 
-def _settings_of(artifact: Artifact) -> Iterator[tuple[str, str, Parameters]]:
-    """Title, parameters, and between them a name for the case that artifacts of one title differ."""
+def settings_of(artifact: Artifact) -> Iterator[Setting]:
+    """What an artifact says; a network says what it is, and apart from that how it was trained."""
     kind, names = artifact.kind, artifact.names
     title, instance = kind.setting.format_map(names), kind.instance.format_map(names)
     parameters = {**artifact.settings, "versions": artifact.versions}
     if isinstance(artifact.parameters, recipes.CheckpointParameters):
         # Networks and seeds of one protocol are trained alike.
-        yield title, instance, {name: value for name, value in parameters.items() if name not in ("network", "seed")}
-        yield f"Network {instance}", instance, artifact.parameters.network
+        parameters = {name: value for name, value in parameters.items() if name not in ("network", "seed")}
+        network = artifact.parameters.network
+        yield Setting(title, instance, parameters, digest(parameters))
+        yield Setting(f"Network {instance}", instance, network, digest(network))
     else:
-        yield title or kind.name.capitalize(), instance, parameters
+        yield Setting(title or kind.name.capitalize(), instance, parameters, digest(parameters))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from trigger_activation.plan.config.paper import Paper
 from trigger_activation.plan.config.schema import SLUG, Config
 
 M = TypeVar("M")
+_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 
 ENTRY_FOLDERS: Mapping[str, type[schema.Declared]] = {
     "datasets": schema.DatasetVariant,
@@ -124,7 +126,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def validate(model: type[M], content: Any, where: str, prefix: str = "") -> M:
     """Check ``content`` against a model; the first mistake becomes the sentence of a ``UserError``."""
     try:
-        return TypeAdapter(model).validate_python(content)
+        checked: M = _adapter(model).validate_python(content)
+        return checked
     except ValidationError as error:
         raise UserError(f"{where}: {_sentence(error.errors()[0], content, prefix)}") from None
 
