@@ -24,9 +24,9 @@ from trigger_activation.science.evaluation.accuracy import predict_each
 from trigger_activation.science.helpers.ddpm import DDPM
 from trigger_activation.science.images import to_float
 from trigger_activation.science.preprocessing import PREPROCESSING, Preprocessing
+from trigger_activation.science.training.known_trigger import KnownTrigger
 from trigger_activation.science.training.loop import train
 from trigger_activation.science.training.paradigms import PARADIGMS
-from trigger_activation.science.training.paradigms._known_trigger import KnownTrigger
 
 
 def triggered(count: int) -> list[DeployedNetwork]:

@@ -57,3 +57,15 @@ use rule trigger as whitebox with:
         recipe=changed("whitebox"),
     pathvars:
         file="results/cells/{protocol}/measured/whitebox/{paradigm}.json",
+
+
+use rule trigger as informed with:
+    input:
+        victims=needs("informed", "victims"),
+        surrogates=needs("informed", "surrogates"),
+        train=needs("informed", "train"),
+        test=needs("informed", "test"),
+        helper=needs("informed", "helper"),
+        recipe=changed("informed"),
+    pathvars:
+        file="results/cells/{protocol}/measured/informed/{knows}/{attack}/{column}.json",

@@ -18,6 +18,9 @@ from trigger_activation.science.helpers import HELPERS, TrainedHelper
 from trigger_activation.science.networks import NETWORKS
 from trigger_activation.science.training.paradigms import SurrogateParadigm
 
+STUDY_BLOCKS = 10
+"""Into which the few images of attackers who know more than a surrogate are parted."""
+
 
 class ProtocolArtifacts:
     """Adds one protocol's artifacts to a plan, each with all it depends on, and returns their paths."""
@@ -152,9 +155,10 @@ class ProtocolArtifacts:
             UserError: the protocol has no such ensemble.
         """
         if name not in self.protocol.ensembles:
+            known = [*self.protocol.ensembles, *self.config.paradigms]
             raise UserError(
-                f"config/protocols/{self.name}.yaml has no ensemble {name!r}, which a supplementary row has as "
-                f"surrogates: {suggest(name, ['standard', 'same', *self.protocol.ensembles])}"
+                f"config/protocols/{self.name}.yaml has no ensemble {name!r}, nor is there such a paradigm, but a "
+                f"supplementary row has it as surrogates: {suggest(name, ['standard', 'same', *known])}"
             )
         return self.protocol.ensembles[name]
 

@@ -69,6 +69,22 @@ class WhiteBoxStudy(Observed):
     """Attack -> mean over victims."""
 
 
+class InformedStudy(Observed):
+    """What attackers leave of one column's victims who know more than a surrogate."""
+
+    knows: str
+    """What they know (see ``plan.config.schema.Knowledge``)."""
+    attack: str
+    column: str
+    victims: list[str]
+    seeds: list[int]
+    images: int
+    correct: list[list[list[int]]]
+    """Counts of images, seeds x victims x surrogates: the victim itself, or the other architectures in their order."""
+    means: dict[str, PairMean]
+    """The attack, or the pairs that it crosses -> mean over them, in percent."""
+
+
 class MeasuredTrigger(FrozenModel):
     """The trigger of one network."""
 

@@ -10,6 +10,7 @@ from trigger_activation.plan.config.schema import Config, DatasetVariant
 from trigger_activation.plan.graph import Artifact, Plan
 from trigger_activation.science.attacks import ATTACKS
 from trigger_activation.science.preprocessing import PREPROCESSING
+from trigger_activation.science.training.known_trigger import KnownTrigger
 from trigger_activation.science.training.paradigms import PARADIGMS
 
 GPU = "RTX 3090"
@@ -82,8 +83,25 @@ class CostModel:
                 attacked = ATTACKS.instance(given.attack).passes + 19 * given.iterations
                 own = self._pass_ms(given.networks, artifact) * len(given.seeds)
                 return given.images * own * (attacked * 2 + given.queries) / 3
+            case recipes.InformedParameters() as given:
+                return self._informed_ms(given, artifact)
             case _:
                 return 0.0
+
+    def _informed_ms(self, given: recipes.InformedParameters, artifact: Artifact) -> float:
+        """Of attacks on each victim, or by way of each other architecture; of trainings for each such pair."""
+        own = self._pass_ms(given.networks, artifact) * len(given.seeds)
+        pairs = 1 if given.knows == "victim" else len(given.networks) - 1
+        trained = 0.0
+        if given.training is not None:
+            count = given.training.images or self._training_images(artifact)
+            trained = given.training.training.epochs * count * KnownTrigger().passes * own * pairs
+        calls = 0.0
+        if given.preprocessing is not None:
+            asked = PREPROCESSING.instance(given.preprocessing).helper_calls * len(given.networks) * len(given.seeds)
+            calls = asked * self._call_ms(artifact) * (1 if given.bpda else 3)
+        passes = ATTACKS.instance(given.algorithm).passes
+        return trained + given.images * passes * (own * pairs * 2 / 3 + calls)
 
     def _own_pass_ms(self, artifact: Artifact) -> float:
         return self._pass_ms([artifact.names["network"]], artifact)

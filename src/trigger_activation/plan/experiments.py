@@ -10,7 +10,6 @@ from trigger_activation.plan.config.schema import (
     CLEAN,
     STANDARD,
     WHITE_BOX,
-    WITHOUT_TRIGGER,
     AccuracyTable,
     CharacteristicsTable,
     Column,
@@ -21,7 +20,6 @@ from trigger_activation.plan.config.schema import (
     Figure,
     ParadigmFigure,
     Selection,
-    SupplementaryRow,
     SupplementaryTable,
     Table,
     TableFigure,
@@ -33,7 +31,6 @@ from trigger_activation.plan.kind import Kind, Names
 from trigger_activation.plan.layouts import (
     AccuracyLayout,
     Layout,
-    ShownAttack,
     ShownColumn,
     ShownParadigms,
     ShownProtocol,
@@ -42,18 +39,11 @@ from trigger_activation.plan.layouts import (
 from trigger_activation.plan.pages import PagePlanner
 from trigger_activation.plan.reports import ReportPlanner
 from trigger_activation.plan.studies import ProtocolStudies
+from trigger_activation.plan.supplementary import SupplementaryRows
 from trigger_activation.plan.variants import Variants
 from trigger_activation.plan.wildcards import check_paths, check_rows, constraints
 from trigger_activation.science.training.paradigms import PARADIGMS
 from trigger_activation.science.training.paradigms.fixed_trigger import FixedTrigger, TriggerActivation
-
-PAIRS_IN_LABELS = {
-    "all": "all pairs",
-    "off_diagonal": "different architectures",
-    "same_architecture": "same architecture, other seed",
-}
-SURROGATES_IN_LABELS = {"standard": "", "same": ", adaptive"}
-"""How labels of supplementary rows tell transfer attacks apart."""
 
 
 def build_plan(config: Config) -> Plan:
@@ -139,7 +129,7 @@ class ExperimentPlanner:
         slot = self._slot(table.slots[0], name)
         resolved = [self._column(slot, column) for column in columns]
         attacks = [*([CLEAN] if table.clean_row else []), *rows]
-        cells = [self._cell(slot, table.surrogates, attack, column) for attack in attacks for column in resolved]
+        cells = [slot.shown_cell(table.surrogates, attack, column) for attack in attacks for column in resolved]
         crafted = [attack for attack in attacks if attack != CLEAN]
         preprocessing = [column.preprocessing for column in resolved if column.preprocessing]
         layout = layouts.AccuracyLayout(
@@ -167,56 +157,32 @@ class ExperimentPlanner:
     def _rows(self, slot: ProtocolStudies, attacks: Sequence[str]) -> list[ShownRow]:
         return [ShownRow(attack=attack, label=self._attack_label(slot, attack)) for attack in attacks]
 
-    @staticmethod
-    def _cell(slot: ProtocolStudies, surrogates: str, attack: str, column: ShownColumn) -> str:
-        trained_by = {"standard": STANDARD, "same": column.victim}.get(surrogates, surrogates)
-        paradigm = CLEAN if attack == CLEAN else trained_by
-        return slot.cell(paradigm, attack, column.name, column.victim, column.preprocessing)
-
     def _supplementary_table(self, name: str, table: SupplementaryTable, columns: Sequence[Column]) -> str:
         slot = self._slot(table.slots[0], name)
         resolved = [self._column(slot, column) for column in columns]
-        rows = [self._supplementary_row(slot, row) for row in table.rows]
-        cells = [self._supplementary_cell(slot, row, column) for row in table.rows for column in resolved]
-        settings = slot.protocol.white_box if any(row.white_box for row in table.rows) else None
+        rows = SupplementaryRows(slot, lambda attack: self._attack_label(slot, attack))
+        cells = [cell for row in table.rows for cell in rows.cells(row, resolved)]
         attacks = [row.attack or WHITE_BOX for row in table.rows if row.attack != CLEAN]
+        preprocessing = [column.preprocessing for column in resolved if column.preprocessing]
         layout = layouts.SupplementaryLayout(
             kind=table.kind,
             number=table.number,
             title=table.title,
             decimals=self._decimals(table),
-            rows=rows,
+            rows=[rows.shown(row) for row in table.rows],
             columns=resolved,
             protocol=slot.facts(),
-            white_box=settings,
+            white_box=slot.protocol.white_box if any(row.white_box for row in table.rows) else None,
+            informed=slot.informed_facts(table.rows, resolved),
             changes=[
                 *slot.changes("attacks", attacks),
+                *slot.changes("preprocessing", preprocessing),
                 *slot.changes("paradigms", [column.victim for column in resolved]),
             ],
+            substitutes=slot.substitutes([("preprocessing", name) for name in preprocessing]),
             notes=table.notes,
         )
         return self._table_of(name, layout, cells)
-
-    def _supplementary_cell(self, slot: ProtocolStudies, row: SupplementaryRow, column: ShownColumn) -> str:
-        if row.attack is None:
-            return slot.white_box(column.victim)
-        return self._cell(slot, row.surrogates, row.attack, column)
-
-    def _supplementary_row(self, slot: ProtocolStudies, row: SupplementaryRow) -> ShownAttack:
-        if row.attack is None:
-            pgd = self.config.attacks[WHITE_BOX].label.replace("PGD", f"PGD-{slot.protocol.attack.steps}")
-            label = f"White-box {'AutoAttack' if row.white_box == 'autoattack' else pgd}"
-            return ShownAttack(label=label, attack=row.white_box or WHITE_BOX, surrogates="victim", pairs=None)
-        label = self._attack_label(slot, row.attack)
-        if row.attack == CLEAN:
-            if row.without_trigger:
-                return ShownAttack(label=f"{label}, f(x)", attack=CLEAN, surrogates=None, pairs=WITHOUT_TRIGGER)
-            return ShownAttack(label=label, attack=CLEAN, surrogates=None, pairs=row.pairs)
-        surrogates = SURROGATES_IN_LABELS.get(row.surrogates)
-        if surrogates is None:
-            surrogates = f", ensemble of {slot.ensemble(row.surrogates).label}"
-        label += f", {PAIRS_IN_LABELS[row.pairs]}{surrogates}"
-        return ShownAttack(label=label, attack=row.attack, surrogates=row.surrogates, pairs=row.pairs)
 
     def _trigger_table(self, name: str, table: TriggerTable, columns: Sequence[Column]) -> str:
         studies: list[str] = []
@@ -247,8 +213,8 @@ class ExperimentPlanner:
         slot = self._slot(table.slots[0], name)
         undefended, *resolved = [self._column(slot, column) for column in [Column(), *table.columns]]
         costs = [self._cost(slot, column) for column in (undefended, *resolved)]
-        clean = [self._cell(slot, "standard", CLEAN, column) for column in (undefended, *resolved)]
-        attacked = [self._cell(slot, "standard", attack, column) for attack in rows for column in resolved]
+        clean = [slot.shown_cell("standard", CLEAN, column) for column in (undefended, *resolved)]
+        attacked = [slot.shown_cell("standard", attack, column) for attack in rows for column in resolved]
         layout = layouts.CharacteristicsLayout(
             kind=table.kind,
             number=table.number,

@@ -202,6 +202,23 @@ WHITE_BOX = Kind(
     weight=50,
     watches=("evaluation.accuracy", "evaluation.uncertainty", "evaluation.white_box", "images", "seeds"),
 )
+INFORMED = Kind(
+    "informed",
+    "results/cells/{protocol}/measured/informed/{knows}/{attack}/{column}.json",
+    stage="run.stages.informed:make_informed",
+    version=1,
+    parameters=recipes.InformedParameters,
+    roles=("victims", "surrogates", "train", "test", "helper"),
+    content=contents.InformedStudy,
+    plural="Studies of informed attackers",
+    variant="measured/informed/{knows}/{attack}/{column}",
+    runs_networks=True,
+    weight=50,
+    watches=(
+        *("attacks.engine", "defended", "deployment", "evaluation.accuracy", "evaluation.informed", "images", "seeds"),
+        *("training.known_trigger", "training.loop"),
+    ),
+)
 TABLE = Kind(
     "table",
     "paper_tables/{experiment}/{table}.tex",
@@ -289,7 +306,7 @@ PDF = Kind(
 
 KINDS = (
     *(DATASET, CHECKPOINT, ENSEMBLE, IMPORTED, HELPER, TAE, PURIFIED, PURIFIED_CLEAN),
-    *(CELL, TRIGGER, FLIP, CONCEPT, THEORY, COST, WHITE_BOX),
+    *(CELL, TRIGGER, FLIP, CONCEPT, THEORY, COST, WHITE_BOX, INFORMED),
     *(TABLE, FIGURE, FINDINGS, COMPARISON, AUDIT, METRICS, RUN, PAGE, PDF),
 )
 

@@ -7,7 +7,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from trigger_activation.parameters import FrozenModel
-from trigger_activation.plan.config.schema import Characteristic, Pairs, Surrogates, WhiteBoxSettings
+from trigger_activation.plan.config.schema import (
+    Characteristic,
+    InformedSettings,
+    Knowledge,
+    Pairs,
+    Surrogates,
+    WhiteBoxSettings,
+)
 from trigger_activation.science.sanity import SanityLimits
 
 
@@ -127,9 +134,11 @@ class ShownAttack(FrozenModel):
     attack: str
     """Of a transfer attack, or the name of a white-box one."""
     surrogates: str | None
-    """``victim`` for white-box attacks; none for clean images."""
+    """``victim`` for attacks on the victim itself; none for clean images."""
     pairs: str | None
-    """Of surrogate and victim; none for white-box attacks."""
+    """Of surrogate and victim; none for attacks on the victim itself."""
+    knows: Knowledge | None = Field(default=None, exclude_if=_absent)
+    """Of attackers who know more than a surrogate."""
 
 
 class SupplementaryLayout(TableLayout):
@@ -141,7 +150,11 @@ class SupplementaryLayout(TableLayout):
     columns: list[ShownColumn]
     protocol: Facts
     white_box: WhiteBoxSettings | None
+    informed: InformedSettings | None = Field(default=None, exclude_if=_absent)
+    """How attackers attack who know more than a surrogate, if there are some; labels in place of names."""
     changes: list[Change]
+    substitutes: dict[str, list[str]] = Field(default={}, exclude_if=_absent)
+    """Label of a helper network that stands in for another -> labels of what consults it."""
     notes: list[str]
 
 

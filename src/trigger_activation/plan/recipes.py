@@ -9,7 +9,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from trigger_activation.parameters import FrozenModel
 from trigger_activation.plan.config.paper import Paper
+from trigger_activation.plan.config.schema import Knowledge
 from trigger_activation.plan.layouts import (
     ComparedTable,
     InPrint,
@@ -184,6 +186,42 @@ class WhiteBoxParameters(KindParameters):
     block: int
     """How many consecutive images make up one of the parts whose spread is that of the images; each image has its own
     draws."""
+    threads: int
+
+
+class KnownTriggerTraining(FrozenModel):
+    """How an attacker trains networks with a trigger that he knows."""
+
+    architectures: list[Algorithm]
+    """Of each of the study's networks."""
+    training: TrainingSettings
+    images: int | None
+    """The first so many of the training images; all of them if none is given."""
+    classes: int
+    image_size: int
+
+
+class InformedParameters(KindParameters):
+    """Of attackers who know more than a surrogate."""
+
+    knows: Knowledge
+    attack: str
+    algorithm: Algorithm
+    """Of the attack."""
+    column: str
+    networks: list[str]
+    """Of the victims, and of surrogates where there are some."""
+    seeds: list[int]
+    preprocessing: Algorithm | None = None
+    """Of the victims, where attackers know it."""
+    bpda: bool = False
+    """Whether its gradient counts as the identity's."""
+    training: KnownTriggerTraining | None = None
+    """Of surrogates, where attackers train some."""
+    images: int
+    batch_size: int
+    block: int
+    """How many consecutive images make up one of the parts whose spread is that of the images."""
     threads: int
 
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from trigger_activation.errors import UserError
 from trigger_activation.plan import kinds, recipes
-from trigger_activation.plan.artifacts import ProtocolArtifacts
-from trigger_activation.plan.config.schema import STANDARD, WHITE_BOX
+from trigger_activation.plan.config.schema import CLEAN, STANDARD, WHITE_BOX
 from trigger_activation.plan.graph import Inputs
+from trigger_activation.plan.informed import InformedStudies
 from trigger_activation.plan.kind import Kind
-from trigger_activation.plan.layouts import KindParameters
-
-WHITE_BOX_BLOCKS = 10
-"""Into which the few images of a white-box study are parted."""
+from trigger_activation.plan.layouts import KindParameters, ShownColumn
 
 
-class ProtocolStudies(ProtocolArtifacts):
+class ProtocolStudies(InformedStudies):
     """The artifacts of a protocol, and studies of its networks."""
+
+    def shown_cell(self, surrogates: str, attack: str, column: ShownColumn) -> str:
+        """The cell of a column: its surrogates are those of a paradigm or ensemble, or ``same`` as its victims'."""
+        trained_by = {"standard": STANDARD, "same": column.victim}.get(surrogates, surrogates)
+        paradigm = CLEAN if attack == CLEAN else trained_by
+        return self.cell(paradigm, attack, column.name, column.victim, column.preprocessing)
 
     def trigger(self, paradigm: str) -> str:
         """Magnitudes and pictures of the triggers of one paradigm (Table XI, Figure 3)."""
@@ -123,7 +126,7 @@ class ProtocolStudies(ProtocolArtifacts):
             attack=attack.parameters,
             **settings.model_dump(exclude={"seeds"}),
             batch_size=self.protocol.attack.batch_size,
-            block=max(settings.images // WHITE_BOX_BLOCKS, 1),
+            block=max(settings.images // STUDY_BLOCKS, 1),
             threads=self.protocol.threads,
         )
         inputs = {

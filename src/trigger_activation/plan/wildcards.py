@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import get_args
 
 from trigger_activation.errors import UserError
-from trigger_activation.plan.config.schema import SLUG, Config
+from trigger_activation.plan.config.schema import SLUG, Config, Knowledge
 from trigger_activation.plan.kind import Kind
 from trigger_activation.plan.kinds import KINDS
 
@@ -28,6 +29,7 @@ def constraints(config: Config) -> dict[str, str]:
         "victim": _one_of(config.victims),
         "surrogates": f"(?!measured/){SLUG}",
         "split": "train|test",
+        "knows": _one_of(get_args(Knowledge)),
         "seed": "[0-9]+",
         "table": _one_of(config.tables),
         "figure": _one_of(config.figures),

@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor, nn
 
+from trigger_activation.errors import UserError
+from trigger_activation.science.attacks.engine import input_gradient
 from trigger_activation.science.preprocessing import Preprocessing
 
 Backward = Literal["through", "identity"]
@@ -41,6 +43,31 @@ class DefendedNetwork(nn.Module):
         else:
             with torch.no_grad():
                 prepared = self.preprocessing.apply(images, seeds)
+            self._check_size(prepared, images)
             prepared = images + (prepared - images).detach()
         logits: Tensor = self.network(prepared)
         return logits
+
+    def _check_size(self, prepared: Tensor, images: Tensor) -> None:
+        if prepared.shape != images.shape:
+            raise UserError(
+                f"BPDA takes {self.preprocessing.registered_name} for the identity, but it makes images of "
+                f"{prepared.shape[-1]} px from those of {images.shape[-1]} px: differentiate it instead"
+            )
+
+    def check_gradient(self, images: Tensor, labels: Tensor) -> None:
+        """Raise a ``UserError`` if the preprocessing lets no gradient through: attacks would find nothing.
+
+        Args:
+            images: (B, 3, H, W), float, in [0, 1].
+            labels: (B,), their true classes.
+        """
+        try:
+            found = bool(input_gradient(self, images, labels).any())
+        except RuntimeError:  # Of what leaves PyTorch on the way.
+            found = False
+        if not found:
+            raise UserError(
+                f"{self.preprocessing.registered_name} lets no gradient through, so that attacks would find nothing: "
+                "attack it by BPDA"
+            )

@@ -314,6 +314,8 @@ def _check_protocol(config: Config, protocol: schema.Protocol, file: Path) -> No
         _require(protocol.cost.network, protocol.networks, file, "cost.network", "network of this protocol")
     if protocol.white_box is not None:
         _require(schema.WHITE_BOX, config.attacks, file, "white_box", "attack")
+    if protocol.informed is not None:
+        _check_informed(config, protocol, protocol.informed, file)
     for paradigm in protocol.seeds.paradigms:
         _require(paradigm, config.paradigms, file, "seeds.paradigms", "paradigm")
     _check_seeds(protocol.seeds, file)
@@ -340,10 +342,18 @@ def _check_seeds(seeds: schema.Seeds, file: Path) -> None:
             )
 
 
+def _check_informed(config: Config, protocol: schema.Protocol, informed: schema.InformedSettings, file: Path) -> None:
+    for attack in informed.fewer_images:
+        _require(attack, config.attacks, file, "informed.fewer_images", "attack")
+    for name in informed.bpda:
+        known = protocol.roles.get(name, name)
+        _require(known, config.preprocessing, file, "informed.bpda", "preprocessing")
+
+
 def _check_ensemble(
     config: Config, protocol: schema.Protocol, name: str, ensemble: schema.EnsembleSettings, file: Path
 ) -> None:
-    if name in {*config.paradigms, *config.victims, *RESERVED["paradigms"], "standard", "same"}:
+    if name in {*config.paradigms, *config.victims, *protocol.roles, *RESERVED["paradigms"], "standard", "same"}:
         raise UserError(f"{file}: ensembles.{name} has the name of something else in the paths of cells: rename it")
     for paradigm in ensemble.paradigms:
         trained = protocol.roles.get(paradigm, paradigm)
@@ -367,11 +377,12 @@ def _check_table(config: Config, table: schema.Table, file: Path) -> None:
 
 def _check_columns(config: Config, table: schema.Table, columns: Iterable[schema.Column], file: Path) -> None:
     victims = {*_with_roles(config, config.paradigms), *config.victims}
+    white_box = isinstance(table, schema.SupplementaryTable) and any(row.white_box for row in table.rows)
     for column in columns:
-        if isinstance(table, schema.SupplementaryTable) and column.preprocessing:
+        if white_box and column.preprocessing:
             raise UserError(
-                f"{file}: columns.preprocessing: white-box attacks are made on networks without preprocessing: remove "
-                f"the column {column.preprocessing}"
+                f"{file}: columns.preprocessing: white-box rows attack networks without preprocessing: remove the "
+                f"column {column.preprocessing}, or let rows with `knows: victim` attack it"
             )
         if not isinstance(table, schema.AccuracyTable) or table.surrogates != "standard":
             _refuse_imported(config, column.victim, file, "columns.victim")

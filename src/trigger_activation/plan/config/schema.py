@@ -53,6 +53,10 @@ SeedCount = Annotated[int, Field(ge=1, le=1000)]
 Decimals = Annotated[int, Field(ge=0, le=4)]
 Surrogates = Literal["standard", "same"]
 """``same``: adaptive attackers, who train surrogates by the victim's own paradigm."""
+Knowledge = Literal["victim", "trigger", "trigger_trained"]
+"""What attackers know who know more than a surrogate: the victim with its trigger and preprocessing, whose answers and
+gradients they take; its trigger, which they add to undefended networks; its trigger, with which they train networks.
+"""
 Pairs = Literal["all", "off_diagonal"]
 """Of surrogate and victim architectures."""
 VariantParameters = dict[str, JsonValue]
@@ -249,6 +253,19 @@ class WhiteBoxSettings(StrictModel):
     """Of Square in AutoAttack."""
 
 
+class InformedSettings(StrictModel):
+    """Attackers who know more than a surrogate; each attack runs as the protocol's variant does."""
+
+    images: PositiveInt
+    """The first so many test images."""
+    fewer_images: dict[str, PositiveInt] = {}
+    """Attack -> the first so many instead, where victims are expensive to attack."""
+    seeds: PositiveInt | None = None
+    """Victims of the first so many seeds; of all seeds unless given."""
+    bpda: Annotated[list[str], AfterValidator(_check_distinct)] = []
+    """Preprocessing, or roles, whose gradient counts as the identity's; the others are differentiated themselves."""
+
+
 class Protocol(StrictModel):
     """Everything that decides a number: data, networks, training, threat model, seeds."""
 
@@ -267,6 +284,7 @@ class Protocol(StrictModel):
     flip: FlipSettings | None = None
     cost: CostSettings | None = None
     white_box: WhiteBoxSettings | None = None
+    informed: InformedSettings | None = None
     sanity: SanityLimits = SanityLimits()
     """Cells beyond these limits are marked in tables."""
     roles: dict[Name, str] = {}
@@ -342,22 +360,26 @@ class AccuracyTable(OneSlotTable):
 
 
 class SupplementaryRow(StrictModel):
-    """Clean images, transfer attacks over some pairs, or attacks on the victims' own gradients."""
+    """Clean images, transfer attacks over some pairs, or attackers who know the victim or something of it."""
 
     attack: str | None = None
     pairs: Pairs | Literal["same_architecture"] = "all"
     """``same_architecture``: of another seed than the surrogate."""
     surrogates: Name = "standard"
-    """``standard``, ``same`` as in accuracy tables, or an ensemble of the protocol's."""
+    """``standard``, ``same`` as in accuracy tables, a paradigm or role, or an ensemble of the protocol's."""
     white_box: Literal["pgd", "autoattack"] | None = None
     without_trigger: bool = False
     """Of clean images: whether victims see them without their trigger, where networks with a trigger shall guess."""
+    knows: Knowledge | None = None
+    """That the attack is an attacker's who knows more than a surrogate."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
         if (self.attack is None) == (self.white_box is None):
             raise ValueError("a row is either a transfer attack or a white-box one: give it `attack` or `white_box`")
-        if self.attack in {None, CLEAN} and self.model_fields_set & {"pairs", "surrogates"}:
+        if self.attack in {None, CLEAN} and self.knows is not None:
+            raise ValueError("`knows` belongs to a row of an attack: give it `attack`, or remove it")
+        if (self.attack in {None, CLEAN} or self.knows) and self.model_fields_set & {"pairs", "surrogates"}:
             raise ValueError("`pairs` and `surrogates` belong to transfer attacks: remove them from this row")
         if self.without_trigger and self.attack != CLEAN:
             raise ValueError("`without_trigger` belongs to the row of clean images: remove it from this row")

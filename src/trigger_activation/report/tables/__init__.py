@@ -6,7 +6,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from types import NoneType
 
-from trigger_activation.plan.contents import Cell, Content, CostStudy, Observed, TriggerStudy, WhiteBoxStudy
+from trigger_activation.plan.contents import (
+    Cell,
+    Content,
+    CostStudy,
+    InformedStudy,
+    Observed,
+    TriggerStudy,
+    WhiteBoxStudy,
+)
 from trigger_activation.plan.layouts import (
     AccuracyLayout,
     AnyTableLayout,
@@ -40,7 +48,7 @@ def _grid(layout: AnyTableLayout, cells: Sequence[Content | None]) -> Grid:
         case AccuracyLayout():
             return accuracy.build(layout, narrowed(cells, Cell, NoneType))
         case SupplementaryLayout():
-            return supplementary.build(layout, narrowed(cells, Cell, WhiteBoxStudy, NoneType))
+            return supplementary.build(layout, narrowed(cells, Cell, WhiteBoxStudy, InformedStudy, NoneType))
         case TriggerLayout():
             return trigger.build(layout, narrowed(cells, TriggerStudy, NoneType))
         case CostLayout():

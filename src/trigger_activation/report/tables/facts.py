@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from trigger_activation.parameters import grey_levels
-from trigger_activation.plan.config.schema import WhiteBoxSettings
+from trigger_activation.plan.config.schema import InformedSettings, WhiteBoxSettings
 from trigger_activation.plan.layouts import Change, Facts, ShownAttack, ShownColumn, ShownRow
 from trigger_activation.report.wording import listed
 
@@ -73,12 +73,38 @@ def substitutes(used: Mapping[str, Sequence[str]]) -> list[str]:
 
 def white_box_attacks(settings: WhiteBoxSettings) -> str:
     """Whom white-box attacks differentiate, on how many images, with what effort."""
-    seeds = {None: "all seeds", 1: "the first seed"}.get(settings.seeds, f"the first {settings.seeds} seeds")
     return (
         f"White-box attacks take the gradients of the victims themselves, on the first {settings.images:,} test "
-        f"images and the networks of {seeds}; AutoAttack runs APGD-CE, APGD-T and FAB-T for "
+        f"images and the networks of {_first_seeds(settings.seeds)}; AutoAttack runs APGD-CE, APGD-T and FAB-T for "
         f"{settings.iterations:,} iterations and Square for {settings.queries:,} queries."
     )
+
+
+KNOWLEDGE = {
+    "victim": "attacks on the victim take its own answers or gradients, trigger and preprocessing included",
+    "trigger": "those who know the trigger add it to undefended networks of their own",
+    "trigger_trained": "those who train with the known trigger have networks f(x + τ) of their own",
+}
+
+
+def informed_attacks(settings: InformedSettings, known: Sequence[str | None]) -> str:
+    """What attackers know who know more than a surrogate, and on how many images and seeds they were measured.
+
+    Args:
+        settings: with labels in place of names.
+        known: what the attacker of each row of the table knows.
+    """
+    told = listed([sentence for knowledge, sentence in KNOWLEDGE.items() if knowledge in known])
+    bpda = f" (by BPDA for {listed(settings.bpda)})" if settings.bpda and "victim" in known else ""
+    fewer = "".join(f", {label} on the first {count:,}" for label, count in settings.fewer_images.items())
+    return (
+        f"Of attackers who know more than a surrogate, {told}{bpda}, on the first {settings.images:,} test images"
+        f"{fewer} and the networks of {_first_seeds(settings.seeds)}."
+    )
+
+
+def _first_seeds(count: int | None) -> str:
+    return {None: "all seeds", 1: "the first seed"}.get(count, f"the first {count} seeds")
 
 
 def changed_parameters(changes: Sequence[Change]) -> list[str]:

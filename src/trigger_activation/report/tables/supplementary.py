@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from trigger_activation.plan.config.schema import WITHOUT_TRIGGER
-from trigger_activation.plan.contents import Cell, WhiteBoxStudy
+from trigger_activation.plan.contents import Cell, InformedStudy, WhiteBoxStudy
 from trigger_activation.plan.layouts import ShownAttack, ShownColumn, SupplementaryLayout
 from trigger_activation.report.tables.accuracy import (
     SURROGATES,
@@ -21,7 +21,9 @@ from trigger_activation.report.tables.facts import (
     column_seeds,
     data_and_networks,
     fewer_images,
+    informed_attacks,
     seeds_used,
+    substitutes,
     threat_model,
     titled,
     white_box_attacks,
@@ -33,8 +35,9 @@ from trigger_activation.report.wording import listed
 from trigger_activation.science.evaluation.results import PairMean
 from trigger_activation.science.sanity import SanityLimits, failures
 
-Content = Cell | WhiteBoxStudy | None
-"""White-box rows have measurements; None for what is missing."""
+Measured = Cell | WhiteBoxStudy | InformedStudy
+Content = Measured | None
+"""Rows of attackers who know the victim, or something of it, have studies; None for what is missing."""
 Shown = Sequence[RowMeans]
 WITHOUT_TRIGGERS = (
     "In the row f(x) victims see clean images without their trigger, where they shall guess: nothing is marked there, "
@@ -100,6 +103,8 @@ def _notes(layout: SupplementaryLayout, shown: Shown, cells: Sequence[Sequence[C
         *fewer_images(layout.protocol, layout.rows),
         *changed_parameters(layout.changes),
         *([white_box_attacks(layout.white_box)] if layout.white_box else []),
+        *([informed_attacks(layout.informed, [row.knows for row in layout.rows])] if layout.informed else []),
+        *substitutes(layout.substitutes),
         seeds_used(column_seeds(layout.columns)),
         *(["A dash: victims of one seed have no pair with a surrogate of another."] if single else []),
         *([WITHOUT_TRIGGERS] if any(row.pairs == WITHOUT_TRIGGER for row in layout.rows) else []),
@@ -110,15 +115,24 @@ def _notes(layout: SupplementaryLayout, shown: Shown, cells: Sequence[Sequence[C
 
 
 def _intervals(rows: Sequence[ShownAttack], shown: Shown) -> list[str]:
-    """White-box rows are about other images than the others."""
-    own = [means for row, means in zip(rows, shown, strict=True) if row.surrogates == "victim"]
-    others = [means for row, means in zip(rows, shown, strict=True) if row.surrogates != "victim"]
-    kinds = [("In white-box rows: ", own), ("" if not own else "In the others: ", others)]
-    return [f"{name}{widest(group)}" for name, group in kinds if any(mean for means in group for mean in means)]
+    """By what the attacker has: each kind of rows is about other images."""
+    kinds: dict[str, list[RowMeans]] = {}
+    for row, means in zip(rows, shown, strict=True):
+        if any(mean is not None for mean in means):
+            kinds.setdefault(_attacker(row), []).append(means)
+    if len(kinds) == 1:
+        return [widest(group) for group in kinds.values()]
+    return [f"{kind}: {widest(group)}" for kind, group in kinds.items()]
+
+
+def _attacker(row: ShownAttack) -> str:
+    if row.knows is not None:
+        return "Rows of attackers who know more"
+    return "White-box rows" if row.surrogates == "victim" else "Transfer rows"
 
 
 def _record(
-    row: ShownAttack, column: ShownColumn, cell: Cell | WhiteBoxStudy, found: Mapping[str, Any], limits: SanityLimits
+    row: ShownAttack, column: ShownColumn, cell: Measured, found: Mapping[str, Any], limits: SanityLimits
 ) -> dict[str, Any]:
     return {
         "attack": row.attack,
