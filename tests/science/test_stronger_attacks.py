@@ -124,6 +124,26 @@ class TestDefended:
         left = [float((predict_each([victim], [x])[0] == labels).float().mean()) for x in (images, unaware, aware)]
         assert left[0] > left[1] > left[2] + 0.03
 
+    def test_bpda_of_what_changes_the_size_is_refused(
+        self, trained_network: nn.Module, few: tuple[Tensor, Tensor]
+    ) -> None:
+        method = defense("resize_pad", scale=1.2)
+        defended = DefendedNetwork(method, trained_network, seeded(), backward="identity")
+        with pytest.raises(UserError, match="makes images of 19 px from those of 16 px: differentiate it") as caught:
+            defended(few[0][:2])
+        assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize(("name", "parameters"), [("bit_depth", {"depth": 2}), ("jpeg", {"quality": 50})])
+    def test_what_lets_no_gradient_through_is_refused_but_for_bpda(
+        self, name: str, parameters: dict[str, Any], trained_network: nn.Module, few: tuple[Tensor, Tensor]
+    ) -> None:
+        images, labels = few[0][:4], few[1][:4]
+        method = defense(name, **parameters)
+        with pytest.raises(UserError, match=f"{name} lets no gradient through.*: attack it by BPDA") as caught:
+            DefendedNetwork(method, trained_network, seeded()).check_gradient(images, labels)
+        assert "\n" not in str(caught.value)
+        DefendedNetwork(method, trained_network, seeded(), backward="identity").check_gradient(images, labels)
+
 
 class Noisy(nn.Module):
     """Answers at random: each pass adds the next shift of a list to the images."""

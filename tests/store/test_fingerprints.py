@@ -13,7 +13,7 @@ from trigger_activation.store import fingerprints
 
 READ_IMAGES = {
     *("checkpoint", "ensemble", "helper", "tae", "purified", "cell"),
-    *("trigger", "flip", "concept", "theory", "cost", "whitebox"),
+    *("trigger", "flip", "concept", "theory", "cost", "whitebox", "informed"),
     "dataset",
 }
 """Kinds whose stages turn bytes into pixels or pixels into bytes; data sets have images by name, which counts too."""
@@ -132,7 +132,7 @@ def test_conversion_of_images_counts_for_all_that_read_them(monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("file", "expected"),
     [
-        ("science/training/loop.py", {"stage/checkpoint", "stage/ensemble"}),
+        ("science/training/loop.py", {"stage/checkpoint", "stage/ensemble", "stage/informed"}),
         ("science/evaluation/white_box.py", {"stage/whitebox"}),
         ("science/attacks/pgd.py", {"attacks/pgd"}),
         ("store/lock.py", set()),

@@ -63,14 +63,16 @@ class InformedStudies(ProtocolArtifacts):
         self, rows: Sequence[SupplementaryRow], columns: Sequence[ShownColumn]
     ) -> InformedSettings | None:
         """For captions: the settings as far as a table's rows show them, labels in place of names."""
-        attacks = {row.attack for row in rows if row.knows is not None}
+        attacks = list(dict.fromkeys(row.attack for row in rows if row.attack is not None and row.knows is not None))
         if not attacks:
             return None
         settings, shown = self._informed_settings(), {column.preprocessing for column in columns}
-        fewer = {name: count for name, count in settings.fewer_images.items() if name in attacks}
+        images = {self.config.attacks[name].label: settings.fewer_images.get(name, settings.images) for name in attacks}
+        most = max(images.values())
         return settings.model_copy(
             update={
-                "fewer_images": {self.config.attacks[name].label: count for name, count in fewer.items()},
+                "images": most,
+                "fewer_images": {label: count for label, count in images.items() if count < most},
                 "bpda": [self.config.preprocessing[name].label for name in self._by_bpda() if name in shown],
             }
         )

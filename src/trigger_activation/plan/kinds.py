@@ -216,7 +216,7 @@ INFORMED = Kind(
     weight=50,
     watches=(
         *("attacks.engine", "defended", "deployment", "evaluation.accuracy", "evaluation.informed", "images", "seeds"),
-        *("training.known_trigger", "training.loop"),
+        *("evaluation.uncertainty", "training.known_trigger", "training.loop"),
     ),
 )
 TABLE = Kind(

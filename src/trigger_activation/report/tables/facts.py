@@ -82,9 +82,10 @@ def white_box_attacks(settings: WhiteBoxSettings) -> str:
 
 KNOWLEDGE = {
     "victim": "attacks on the victim take its own answers or gradients, trigger and preprocessing included",
-    "trigger": "those who know the trigger add it to undefended networks of their own",
-    "trigger_trained": "those who train with the known trigger have networks f(x + τ) of their own",
+    "trigger": "where the trigger is known, it is added to undefended surrogates",
+    "trigger_trained": "attackers who train with the known trigger have surrogates f(x + τ) of their own",
 }
+"""What attackers know who know more than a surrogate."""
 
 
 def informed_attacks(settings: InformedSettings, known: Sequence[str | None]) -> str:
@@ -94,12 +95,12 @@ def informed_attacks(settings: InformedSettings, known: Sequence[str | None]) ->
         settings: with labels in place of names.
         known: what the attacker of each row of the table knows.
     """
-    told = listed([sentence for knowledge, sentence in KNOWLEDGE.items() if knowledge in known])
+    told = "; ".join(sentence for knowledge, sentence in KNOWLEDGE.items() if knowledge in known)
     bpda = f" (by BPDA for {listed(settings.bpda)})" if settings.bpda and "victim" in known else ""
-    fewer = "".join(f", {label} on the first {count:,}" for label, count in settings.fewer_images.items())
+    fewer = "".join(f" ({label}: {count:,})" for label, count in settings.fewer_images.items())
     return (
-        f"Of attackers who know more than a surrogate, {told}{bpda}, on the first {settings.images:,} test images"
-        f"{fewer} and the networks of {_first_seeds(settings.seeds)}."
+        f"{told[0].upper()}{told[1:]}{bpda}. These attackers are measured on the first {settings.images:,} test "
+        f"images{fewer} and the networks of {_first_seeds(settings.seeds)}."
     )
 
 
