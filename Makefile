@@ -13,7 +13,7 @@ CONTENT := $(shell (pwd; cat requirements*.lock requirements-oracles.txt pyproje
 STAMP := $(TORCH)-$(CONTENT)
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: smoke demo tables test trust faults audit verify package lint env dev rulegraph lock clean
+.PHONY: smoke demo tables test trust faults audit verify package lint env dev rulegraph readme lock clean
 
 smoke: env  ## every stage once, in less than a minute
 	snakemake --cores $(CORES) --quiet rules reason host progress --config experiment=smoke complete=true
@@ -66,6 +66,9 @@ $(BIN)/.current-%-$(STAMP):
 
 rulegraph: env  ## draw docs/rulegraph.svg again, after a change of rules
 	python scripts/rulegraph.py
+
+readme: env  ## write the parts of README.md and docs/ that quote committed findings
+	python scripts/readme.py
 
 COMPILE = uv pip compile --universal --fork-strategy fewest --python-version 3.11 --no-header --no-annotate pyproject.toml
 lock:  ## write the locks again from pyproject.toml

@@ -1,0 +1,192 @@
+"""Write the parts of README.md and docs/ that hold numbers: tables and sentences made of committed findings.
+
+python scripts/readme.py      (after findings, metrics or config changed)
+
+A part stands between `<!-- made: NAME -->` and `<!-- end -->`; everything else is typed by hand.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import yaml
+
+from trigger_activation.plan import Plan, build_plan
+from trigger_activation.plan.config import load_config
+from trigger_activation.plan.config.schema import Config
+from trigger_activation.plan.contents import Findings
+from trigger_activation.plan.costs import CostModel
+from trigger_activation.report.wording import listed
+from trigger_activation.store.records import read_content
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+METHOD = ROOT / "docs/method.svg"
+EXPERIMENTS = ("workstation", "demo")
+"""Whose findings are told; the first leads."""
+PART = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+OUTCOMES = ("supported", "contradicted", "open")
+WHITE_BOX = "White-box AutoAttack"
+SHORT = re.compile(r"Ours|w/o|Adversarial training AT")
+"""Columns whose white-box accuracy is told."""
+LOOKED_AT = {"index.html": "page", "paper.pdf": "PDF", "comparison.md": "verdicts"}
+STYLE = """\
+text { font: 18px system-ui, sans-serif; fill: #1d1c1a; }
+.word { text-anchor: middle; }
+.start { text-anchor: start; }
+rect { fill: #f4f2ee; stroke: #1d1c1a; }
+.line path { fill: none; stroke: #1d1c1a; stroke-width: 1.5; }
+@media (prefers-color-scheme: dark) {
+  text, marker path { fill: #ebebeb; }
+  rect { fill: #2a2a2a; stroke: #ebebeb; }
+  .line path { stroke: #ebebeb; }
+}
+"""
+
+
+def findings(experiment: str) -> Findings:
+    """What an experiment found, as committed."""
+    return Findings.model_validate(read_content(str(ROOT / f"paper_tables/{experiment}/findings.json")))
+
+
+def result() -> str:
+    """The main table of the experiment that leads, published beside measured, and its first sentence's caveat."""
+    found = findings(EXPERIMENTS[0])
+    rows = [
+        f"| {one.defense[0].upper()}{one.defense[1:]} | {one.clean:.1f} | **{one.attacked:.1f}** | "
+        f"{one.other_architectures:.1f} | {'–' if one.in_print is None else f'{one.in_print:.2f}'} |"
+        for one in found.kept
+    ]
+    head = [
+        f"| {found.dataset}: accuracy in % | clean | under attack | across architectures | in print |",
+        "| :-- | --: | --: | --: | --: |",
+    ]
+    caption = (
+        f'*Mean over the transfer attacks of Table {found.table}; "across architectures" leaves out victims that are '
+        "attacked through their own architecture. In print: the paper's mean"
+    )
+    unlike = " on its own data; orders can be compared, magnitudes cannot" if found.differences else ""
+    return "\n".join([*head, *rows, "", f"{caption}{unlike}.*"])
+
+
+def verdicts() -> str:
+    """How many of the paper's statements each experiment supports."""
+    lines = ["| The paper's statements, tested by | tested | supported | contradicted | open |"]
+    lines.append("| :-- | --: | --: | --: | --: |")
+    for experiment in EXPERIMENTS:
+        outcomes = Counter(verdict.here for verdict in findings(experiment).verdicts)
+        counts = [outcomes[outcome] for outcome in OUTCOMES]
+        link = f"[`{experiment}`](paper_tables/{experiment}/comparison.md)"
+        lines.append(" | ".join([f"| {link}", f"{sum(counts)} of {outcomes.total()}", *map(str, counts)]) + " |")
+    return "\n".join(lines)
+
+
+def look() -> str:
+    """Where the results are."""
+    lines = []
+    for experiment in EXPERIMENTS:
+        folder = Path("paper_tables") / experiment
+        links = [f"[{what}]({folder / name})" for name, what in LOOKED_AT.items() if (ROOT / folder / name).exists()]
+        lines.append(f"`{experiment}`: {listed(links)}")
+    return "Look: " + "; ".join(lines) + "."
+
+
+def caveats() -> str:
+    """What the audit found, and what is left where the attacker has the network."""
+    metrics = yaml.safe_load((ROOT / "paper_tables/demo/metrics.yaml").read_text(encoding="utf-8"))
+    left = metrics["supplementary"][WHITE_BOX]
+    told = listed([f"{defense} {left[defense]:.0f} %" for defense in left if SHORT.match(defense)])
+    return "\n".join(
+        [
+            f"- {findings(EXPERIMENTS[0]).audit[0]} [Audit](paper_tables/demo/audit.md).",
+            f"- Transfer robustness is not robustness: in the demo white-box AutoAttack leaves {told} "
+            "([Table S1](paper_tables/demo/supplementary.md)).",
+        ]
+    )
+
+
+def size(config: Config, plan: Plan) -> str:
+    """What the demo and the whole paper consist of."""
+    demo = Counter(artifact.kind.name for artifact in plan.of_experiment("demo"))
+    tables = [path for name, path in plan.targets["paper"].items() if re.fullmatch(r"table\d+", name)]
+    paper = Counter(artifact.kind.name for artifact in plan.upstream(tables))
+    model = CostModel(config, plan)
+    hours = sum(model.gpu_hours(artifact) for artifact in plan.of_experiment("paper"))
+    return (
+        f"The demo trains {demo['checkpoint']} small networks. The whole paper is declared too: {len(tables)} tables "
+        f"from {paper['checkpoint']} checkpoints, {paper['tae']} sets of adversarial examples and {paper['cell']} "
+        f"cells, about {round(hours, -2):,.0f} GPU hours. At that size nothing has been run yet."
+    )
+
+
+def citation(config: Config) -> str:
+    """The paper as BibTeX."""
+    paper = config.paper
+    assert paper is not None
+    number = paper.preprint.removeprefix("arXiv:")
+    fields = {
+        "title": f"{{{paper.title}}}",
+        "author": " and ".join(paper.authors),
+        "journal": paper.venue,
+        "year": str(paper.year),
+        "eprint": number,
+        "archivePrefix": "arXiv",
+        "url": paper.url,
+    }
+    lines = [f"  {name} = {{{value}}}," for name, value in fields.items()]
+    return "\n".join(["```bibtex", f"@article{{{_key(paper.authors, paper.year)},", *lines, "}", "```"])
+
+
+def _key(authors: Sequence[str], year: int) -> str:
+    return f"{authors[0].split()[-1].lower()}{year}trigger"
+
+
+def parts() -> dict[str, Callable[[], str]]:
+    """Name of a part -> what makes it."""
+    config = load_config(ROOT / "config")
+    plan = build_plan(config)
+    return {
+        "result": result,
+        "verdicts": verdicts,
+        "look": look,
+        "caveats": caveats,
+        "size": lambda: size(config, plan),
+        "citation": lambda: citation(config),
+    }
+
+
+def rewritten(text: str, made: Mapping[str, Callable[[], str]]) -> str:
+    """The same text with its parts made anew."""
+    return PART.sub(lambda found: f"{found[1]}{made[found[2]]()}\n{found[3]}", text)
+
+
+def wanted() -> dict[Path, str]:
+    """Files that this script keeps -> what they should hold."""
+    pages = (path for path in (README, *sorted((ROOT / "docs").glob("*.md"))))
+    texts = {path: path.read_text(encoding="utf-8") for path in pages}
+    made = parts()
+    return {METHOD: method(), **{path: rewritten(text, made) for path, text in texts.items() if PART.search(text)}}
+
+
+def method() -> str:
+    """The page's sketch of the method as a picture of its own, in the reader's colours."""
+    template = importlib.resources.files("trigger_activation.report.page") / "templates/idea.svg"
+    drawn = template.read_text(encoding="utf-8").strip()
+    head, _, rest = drawn.partition(">")
+    return f'{head} xmlns="http://www.w3.org/2000/svg" width="760">\n<style>\n{STYLE}</style>{rest}\n'
+
+
+def main() -> None:
+    """Write what is not as it should be."""
+    for path, text in wanted().items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            print(f"{path.relative_to(ROOT)} written")
+
+
+if __name__ == "__main__":
+    main()
