@@ -22,8 +22,9 @@ from tests.support.projects import ROOT
 from trigger_activation.plan import Plan
 from trigger_activation.plan.contents import Cell, CodeState, Content, KindTotal, RunTotals
 from trigger_activation.report import page
-from trigger_activation.report.page.build import LEAD, flattened
+from trigger_activation.report.page.build import flattened
 from trigger_activation.report.page.details import sheets
+from trigger_activation.report.wording import LEAD
 from trigger_activation.science.sanity import SanityLimits
 from trigger_activation.store.documents import read_document
 from trigger_activation.store.records import read_content

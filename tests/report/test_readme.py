@@ -11,6 +11,7 @@ from scripts import readme
 
 from tests.support.projects import ROOT
 from trigger_activation.plan.config import load_config
+from trigger_activation.report.references import REFERENCES
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMENT = re.compile(r"<!--.*?-->")
@@ -55,6 +56,10 @@ def test_whatever_config_offers_is_named() -> None:
     missing = {name for name in named_in_config() if name not in " ".join(README.split())}
     assert len(named_in_config()) > 25
     assert missing == set()
+
+
+def test_references_are_those_of_the_report() -> None:
+    assert [reference.name for reference in REFERENCES if f"]({reference.url})" not in README] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -72,8 +72,10 @@ use rule page as run_record with:
 
 use rule page as pdf with:
     input:
+        findings=needs("pdf", "findings"),
         tables=needs("pdf", "tables"),
         figures=needs("pdf", "figures"),
+        run=needs("pdf", "run"),
         recipe=changed("pdf"),
     pathvars:
         file="paper_tables/{experiment}/paper.pdf",

@@ -45,6 +45,9 @@ from trigger_activation.plan.wildcards import check_paths, check_rows, constrain
 from trigger_activation.science.training.paradigms import PARADIGMS
 from trigger_activation.science.training.paradigms.fixed_trigger import FixedTrigger, TriggerActivation
 
+IN_ORDER = ("findings", "comparison", "audit", "metrics", "page", "pdf")
+"""Of planning reports: page and PDF quote the findings, and the PDF also the run that is planned with the page."""
+
 
 def build_plan(config: Config) -> Plan:
     """Plan all experiments in one graph; what they share is there once.
@@ -82,12 +85,12 @@ class ExperimentPlanner:
         reports = ReportPlanner(self.config, self.name, self.plan, self.variants)
         tables = {name: targets[name] for name in self.experiment.tables}
         shown = dict(targets)
-        for kind in sorted(self.experiment.reports, key=lambda kind: kind == "page"):  # It quotes the findings.
+        for kind in sorted(self.experiment.reports, key=IN_ORDER.index):
             if kind == "page":
                 page = PagePlanner(self.config, self.name, self.plan, self.protocols)
                 targets[kind] = page.add(shown, reports.compared(tables), targets.get("findings"))
             elif kind == "pdf":
-                targets[kind] = reports.pdf(shown)
+                targets[kind] = reports.pdf(shown, targets.get("findings"))
             else:
                 targets[kind] = reports.report(kind, tables)
         self.plan.targets[self.name] = targets

@@ -232,7 +232,7 @@ FIGURE = Kind(
     "figure",
     "paper_tables/{experiment}/{figure}.pdf",
     stage="run.stages.reports:make_figure",
-    version=2,
+    version=3,
     parameters=AnyFigureLayout,
     roles=("cells",),
     companions=(
@@ -299,9 +299,9 @@ PDF = Kind(
     "pdf",
     "paper_tables/{experiment}/paper.pdf",
     stage="run.stages.reports:make_pdf",
-    version=1,
+    version=2,
     parameters=recipes.PdfParameters,
-    roles=("tables", "figures"),
+    roles=("findings", "tables", "figures", "run"),
 )
 
 KINDS = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -187,6 +188,17 @@ AnyTableLayout = Annotated[
     AccuracyLayout | SupplementaryLayout | TriggerLayout | CostLayout | CharacteristicsLayout,
     Field(discriminator="kind"),
 ]
+
+
+def protocols_of(layouts: Iterable[AnyTableLayout]) -> list[Facts]:
+    """The facts of each protocol that some table uses."""
+    return list({facts.name: facts for layout in layouts for facts in _facts(layout)}.values())
+
+
+def _facts(layout: AnyTableLayout) -> list[Facts]:
+    if isinstance(layout, TriggerLayout | CostLayout):
+        return [slot.protocol for slot in layout.slots]
+    return [layout.protocol]
 
 
 class ShownParadigms(FrozenModel):

@@ -14,6 +14,7 @@ from trigger_activation.plan.config.paper import Paper
 from trigger_activation.plan.config.schema import Knowledge
 from trigger_activation.plan.layouts import (
     ComparedTable,
+    Facts,
     InPrint,
     KindParameters,
     LeftOut,
@@ -286,6 +287,10 @@ class PageParameters(KindParameters):
 class PdfParameters(KindParameters):
     """Of the document of an experiment."""
 
+    experiment: str
     title: str
+    paper: Paper | None
+    """None where nothing is compared with it."""
     entries: list[Annotated[tuple[str, str], Field(strict=False)]]
     """Names and numbers of tables and figures, in the order of the document."""
+    protocols: list[Facts]

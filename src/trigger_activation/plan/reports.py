@@ -17,7 +17,14 @@ from trigger_activation.plan.config.schema import (
 from trigger_activation.plan.counterparts import counterpart
 from trigger_activation.plan.graph import Artifact, Plan
 from trigger_activation.plan.kind import Kind
-from trigger_activation.plan.layouts import ComparedTable, Counterpart, InPrint, KindParameters, NamedTable
+from trigger_activation.plan.layouts import (
+    ComparedTable,
+    Counterpart,
+    InPrint,
+    KindParameters,
+    NamedTable,
+    protocols_of,
+)
 from trigger_activation.plan.order import in_print
 from trigger_activation.plan.settings import all_settings
 from trigger_activation.plan.variants import Variants
@@ -83,21 +90,32 @@ class ReportPlanner:
             return {}, {}
         return self._papers(tables), self._published(PUBLISHED)
 
-    def pdf(self, targets: Mapping[str, str]) -> str:
+    def pdf(self, targets: Mapping[str, str], findings: str | None) -> str:
         """One document of all tables and figures.
 
         Args:
             targets: name -> path of the experiment's tables and figures.
+            findings: path of what the experiment found, if it says so.
         """
         ordered = sorted(targets, key=in_print)
         shown = [self.plan[targets[name]] for name in ordered]
-        entries = [(name, artifact.parameters.number) for name, artifact in zip(ordered, shown, strict=True)]
+        run = kinds.RUN.path(self._names)
         inputs = {
+            "findings": (findings,) if findings else (),
             "tables": tuple(artifact.path for artifact in shown if artifact.kind is kinds.TABLE),
             "figures": tuple(artifact.path for artifact in shown if artifact.kind is kinds.FIGURE),
         }
-        parameters = recipes.PdfParameters(title=self.experiment.title, entries=entries)
-        return self.plan.add(Artifact(kinds.PDF, self._names, parameters, {"stage": kinds.PDF.version}, inputs))
+        parameters = recipes.PdfParameters(
+            experiment=self.name,
+            title=self.experiment.title,
+            paper=self.config.paper if findings else None,
+            entries=[(name, artifact.parameters.number) for name, artifact in zip(ordered, shown, strict=True)],
+            protocols=protocols_of(artifact.parameters for artifact in shown if artifact.kind is kinds.TABLE),
+        )
+        optional = {"run": (run,)} if run in self.plan.artifacts else {}
+        return self.plan.add(
+            Artifact(kinds.PDF, self._names, parameters, {"stage": kinds.PDF.version}, inputs, optional)
+        )
 
     def _papers(self, tables: Mapping[str, str]) -> dict[str, list[InPrint]]:
         return {name: self._in_print(name) for name in sorted(tables) if self._comparable(name)}

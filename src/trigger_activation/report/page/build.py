@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -19,6 +18,7 @@ from trigger_activation.plan.layouts import (
     PageFigure,
     PageTable,
     TriggerLayout,
+    protocols_of,
 )
 from trigger_activation.plan.order import in_print
 from trigger_activation.plan.recipes import PageParameters
@@ -29,22 +29,12 @@ from trigger_activation.report.page.beside import Beside, beside
 from trigger_activation.report.page.details import Labels, Sheet, sheets
 from trigger_activation.report.page.leaders import Leader, leaders
 from trigger_activation.report.published.comparison import Comparison
-from trigger_activation.report.published.verdicts import Outcome
+from trigger_activation.report.published.findings import by_outcome
 from trigger_activation.report.tables import build as build_table
 from trigger_activation.report.tables.grid import Entry, Grid, Header, Row, unescape_markdown
+from trigger_activation.report.wording import folded, sentences
 from trigger_activation.science.sanity import SanityLimits
 from trigger_activation.store.documents import Document
-
-OUTCOMES = (Outcome.FAILS, Outcome.HOLDS, Outcome.UNDECIDED, Outcome.NOT_RUN)
-"""In the order in which a reader asks for them."""
-LEAD = 40
-"""Words of a caption that stand open at most."""
-
-
-def folded(sentences: Sequence[str]) -> tuple[str, str]:
-    """The first sentence of a caption, unless it is too long, and the rest, which is one fold away."""
-    first = sentences[:1] if len(sentences[0].split()) <= LEAD else []
-    return " ".join(first), " ".join(sentences[len(first) :])
 
 
 @dataclass(frozen=True)
@@ -64,7 +54,7 @@ class Figure:
     @property
     def folded(self) -> tuple[str, str]:
         """The caption's first sentences and the rest."""
-        return folded(re.split(r"(?<=[.:]) (?=[A-Z(])", self.caption.removeprefix(f"{self.title}. ")))
+        return folded(sentences(self.caption.removeprefix(f"{self.title}. ")))
 
 
 def figure(shown: PageFigure, cells: Mapping[str, Document], markdown: str, picture: str) -> Figure:
@@ -197,10 +187,7 @@ class Page:
     @property
     def verdicts(self) -> list[tuple[str, list[Verdict]]]:
         """Outcomes in this run, and the statements that come to them."""
-        if self.findings is None:
-            return []
-        groups = [(o, [v for v in self.findings.verdicts if v.here == o]) for o in map(str, OUTCOMES)]
-        return [(outcome, verdicts) for outcome, verdicts in groups if verdicts]
+        return by_outcome(self.findings.verdicts if self.findings else ())
 
     @property
     def positions(self) -> dict[str, int]:
@@ -234,7 +221,7 @@ def build(
     told = beside(comparison, parameters.papers) if comparison else {}
     tables = [TableOnPage(table.name, _grid(table, cells), told) for table in parameters.tables]
     layouts = [table.layout for table in parameters.tables]
-    protocols = _protocols(layouts)
+    protocols = protocols_of(layouts)
     return Page(
         experiment=parameters.experiment,
         title=parameters.title,
@@ -290,17 +277,6 @@ def _detail(cell: Document, behind: Sequence[int], labels: Labels, limits: Sanit
         own=flattened({**record.parameters, "versions": record.versions}),
         behind=behind,
     )
-
-
-def _protocols(layouts: Iterable[AnyTableLayout]) -> list[Facts]:
-    """The facts of each protocol that some table uses."""
-    return list({facts.name: facts for layout in layouts for facts in _facts(layout)}.values())
-
-
-def _facts(layout: AnyTableLayout) -> list[Facts]:
-    if isinstance(layout, TriggerLayout | CostLayout):
-        return [slot.protocol for slot in layout.slots]
-    return [layout.protocol]
 
 
 def _substitutes(layouts: Iterable[AnyTableLayout]) -> dict[str, list[str]]:

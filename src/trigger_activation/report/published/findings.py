@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from trigger_activation.plan.contents import Content, Findings, Kept, Verdict
 from trigger_activation.plan.layouts import AccuracyLayout, ComparedTable
@@ -22,6 +22,9 @@ BASELINES = {"none": "no defense", "at_pgd": "adversarial training"}
 """Beside which a trigger is told, and what they are called."""
 CHECKS_TOLD = ("mean_rows", "ranks_of_means", "disagreements", "marks")
 """What the audit found that bears on the reading of a comparison."""
+
+OUTCOMES = (Outcome.FAILS, Outcome.HOLDS, Outcome.UNDECIDED, Outcome.NOT_RUN)
+"""In the order in which a reader asks for them."""
 
 
 def find(
@@ -52,6 +55,13 @@ def find(
         verdicts=[_verdict(judgement, comparison, names) for judgement in comparison.judgements],
         audit=told,
     )
+
+
+def by_outcome(verdicts: Iterable[Verdict]) -> list[tuple[str, list[Verdict]]]:
+    """Outcomes in a run, and the statements that come to them."""
+    given = list(verdicts)
+    groups = [(outcome, [verdict for verdict in given if verdict.here == outcome]) for outcome in map(str, OUTCOMES)]
+    return [(outcome, group) for outcome, group in groups if group]
 
 
 def differences(comparison: Comparison) -> list[str]:

@@ -25,7 +25,7 @@ from trigger_activation.plan.reports import PUBLISHED, WORDS
 from trigger_activation.report import page
 from trigger_activation.report.figures import draw
 from trigger_activation.report.pdf.latex import compile_pdf
-from trigger_activation.report.pdf.source import assemble, figure_environment
+from trigger_activation.report.pdf.source import Report, assemble, figure_environment, references, shown
 from trigger_activation.report.published.audit import audit
 from trigger_activation.report.published.comparison import Comparison, compare
 from trigger_activation.report.published.findings import find
@@ -167,11 +167,26 @@ def _published(
 
 
 def make_pdf(job: Job[PdfParameters]) -> None:
-    """Compile all tables and figures into one document."""
+    """Compile what was found, all tables and all figures into one document."""
     for role in ("tables", "figures"):
         job.records(role)
-    folder = str(Path(job.spec.path).parent)
-    source = assemble(job.parameters.title, folder, job.parameters.entries)
+    given, folder = job.parameters, Path(job.spec.path).parent
+    captions = {name: (folder / f"{name}.md").read_text(encoding="utf-8") for name, _ in given.entries}
+    found = job.contents("findings")
+    account = job.optional_document("run") if job.spec.optional else None
+    source = assemble(
+        Report(
+            experiment=given.experiment,
+            title=given.title,
+            folder=str(folder),
+            shown=[shown(name, number, captions[name]) for name, number in given.entries],
+            paper=given.paper,
+            findings=found[0] if found else None,
+            protocols=given.protocols,
+            references=references(captions.values()),
+            run=account[0].content if account and account[1] else None,
+        )
+    )
     with tempfile.TemporaryDirectory(prefix="trigact-") as scratch:
         compiled = compile_pdf(source, Path(scratch)).read_bytes()
     job.begin_writing()
