@@ -360,7 +360,7 @@ def test_a_changed_number_changes_the_recipe_of_reports_alone(project: Project) 
     project.replace("published/published.csv", "94.25", "94.26")
     after = {path: artifact.recipe for path, artifact in project.plan().artifacts.items()}
     changed = {path.rpartition("/")[2] for path in before if before[path] != after[path]}
-    assert changed == {"findings.json", "comparison.md", "audit.md", "index.html"}
+    assert changed == {"findings.json", "comparison.md", "audit.md", "index.html", "paper.pdf"}
 
 
 def test_missing_numbers_are_refused_in_one_sentence(project: Project) -> None:
