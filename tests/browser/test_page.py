@@ -275,3 +275,13 @@ def test_printed_pages_are_light_and_without_controls(opened: Open) -> None:
     page.emulate_media(media="print")
     assert page.locator("nav").is_hidden()
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(29, 28, 26)"
+
+
+def test_printed_pages_unfold_every_verdict_and_show_figure_1_once(opened: Open) -> None:
+    page = opened()
+    last = page.locator("#findings details:not([open]) tbody tr").last
+    shown = "e => e.checkVisibility({contentVisibilityAuto: true}) && e.getBoundingClientRect().height > 0"
+    assert not last.evaluate(shown)
+    page.emulate_media(media="print")
+    assert last.evaluate(shown)
+    assert page.locator(".idea .scroller:visible").count() == 0

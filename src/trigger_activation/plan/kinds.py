@@ -291,7 +291,7 @@ PAGE = Kind(
     "page",
     "paper_tables/{experiment}/index.html",
     stage="run.stages.reports:make_page",
-    version=3,
+    version=4,
     parameters=recipes.PageParameters,
     roles=("findings", "tables", "figures", "cells", "run"),
 )
