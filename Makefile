@@ -17,7 +17,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 
 smoke: env  ## every stage once, in less than a minute
 	snakemake --cores $(CORES) --quiet rules reason host progress --config experiment=smoke complete=true
-	@echo "Open paper_tables/smoke/index.html in a browser, or type: $(BIN)/trigact show smoke table1"
+	@echo "Or type: $(BIN)/trigact show smoke table1"
 
 demo: env  ## the whole paper in miniature, every artifact made anew on this machine
 	snakemake --cores $(CORES) --quiet rules reason host progress --config experiment=demo complete=true

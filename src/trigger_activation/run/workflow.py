@@ -31,6 +31,7 @@ from trigger_activation.run.devices import GpuUse, usable_gpus
 from trigger_activation.run.failures import fails_for_good
 from trigger_activation.run.progress import PlannedJobs, Progress
 from trigger_activation.run.request import DEFAULT, RULES, Asked, Request, RunSettings
+from trigger_activation.run.summary import last_lines
 from trigger_activation.science.datasets import DATASETS
 from trigger_activation.store import dvc
 from trigger_activation.store.atomic import remove_partial
@@ -364,14 +365,12 @@ class Workflow:
         self._lock.release()
 
     def summary(self) -> str:
-        """What was made and where to look."""
+        """What was made, what was found and where to look."""
         done = self._jobs.by_kind.total()
         lines = [f"\n{done} job{'s' * (done != 1)} done in {duration(self.progress.elapsed)}."]
-        if self._rendered:
-            lines += ["Rendered:", *(f"  {path}" for path in sorted(self._rendered))]
         if self._leaves_out_the_pdf:
             lines.append(f"{kinds.PDF.path({'experiment': self.config.experiment})} was left out: {MISSING_ENGINE}.")
-        lines.append(f"`trigact show {self.config.experiment}` prints the tables here.")
+        lines += last_lines(self.config.experiment, self.plan.targets[self.config.experiment], self._rendered)
         return "\n".join(lines)
 
 
