@@ -1,4 +1,4 @@
-"""What defenses cost: training hours and milliseconds for a batch (paper, Table V)."""
+"""What defenses cost: the time of a training and milliseconds for a batch (paper, Table V)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from trigger_activation.report.tables.grid import MISSING, Entry, Grid, Header, 
 from trigger_activation.report.wording import listed
 
 CLOCKS = {
-    "wall": "Training hours are wall time",
-    "cpu": "Training hours are CPU time over the threads, since other trainings ran beside",
+    "wall": "Training times are wall time",
+    "cpu": "Training times are CPU time over the threads, since other trainings ran beside",
 }
 """How training was timed."""
-HOURS_DIGITS = 2
-"""Of hours, whose spread nobody measured."""
+TRAINING_DIGITS = 2
+"""Of training times, whose spread nobody measured."""
+HOUR = 3600
+SHORT = 0.1 * HOUR
+"""Seconds of a training, below which a data set's trainings are told in seconds; the paper tells hours."""
 
 
 def build(layout: CostLayout, cells: Sequence[CostStudy | None]) -> Grid:
@@ -33,7 +36,11 @@ def build(layout: CostLayout, cells: Sequence[CostStudy | None]) -> Grid:
     rows = [
         Row(
             _label(layout.slots, position),
-            [entry for cell, width in zip(row, widths, strict=True) for entry in _entries(cell, width)],
+            [
+                entry
+                for cell, costs, width in zip(row, measured, widths, strict=True)
+                for entry in _entries(cell, width, _unit(costs)[1])
+            ],
         )
         for position, row in enumerate(zip(*by_slot, strict=True))
     ]
@@ -73,7 +80,13 @@ def _notes(layout: CostLayout, by_slot: Sequence[Sequence[CostStudy | None]]) ->
 def _headers(slot: ShownProtocol, costs: Sequence[CostStudy]) -> list[Header]:
     """Of the columns of one data set."""
     batches = [f"batch of {timing.batch_size} (ms)" for cell in costs[:1] for timing in cell.timings]
-    return [Header(label, slot.protocol.dataset) for label in ("training (h)", *batches)]
+    return [Header(label, slot.protocol.dataset) for label in (f"training ({_unit(costs)[0]})", *batches)]
+
+
+def _unit(costs: Sequence[CostStudy]) -> tuple[str, int]:
+    """In which trainings on one data set are told, and its seconds."""
+    longest = max((cell.training.seconds for cell in costs), default=HOUR)
+    return ("h", HOUR) if longest >= SHORT else ("s", 1)
 
 
 def _label(slots: Sequence[ShownProtocol], position: int) -> str:
@@ -81,10 +94,10 @@ def _label(slots: Sequence[ShownProtocol], position: int) -> str:
     return " / ".join(dict.fromkeys(slot.columns[position].label for slot in slots))
 
 
-def _entries(cell: CostStudy | None, width: int) -> list[Entry]:
+def _entries(cell: CostStudy | None, width: int, unit: int) -> list[Entry]:
     if cell is None:
         return [Entry(MISSING)] * width
-    training = significant(cell.training.seconds / 3600, HOURS_DIGITS, source=cell.path)
+    training = significant(cell.training.seconds / unit, TRAINING_DIGITS, source=cell.path)
     return [training, *(_timed(timing, cell.path) for timing in cell.timings)]
 
 
