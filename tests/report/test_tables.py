@@ -474,25 +474,29 @@ TWO_SEEDS = trigger_cell(
 
 def test_magnitudes_are_printed_in_hundredths() -> None:
     rows = markdown_rows(render(trigger_layout(slot()), [FIXED, LEARNT]))
-    assert rows["Digits, VGG"] == ["6.30", "1.00"]
-    assert rows["Digits, ResNet"] == ["6.30", "2.00"]
+    assert rows["Trigger"] == ["VGG", "ResNet"]
+    assert rows["Digits, Fixed"] == ["6.30", "6.30"]
+    assert rows["Digits, Ours"] == ["1.00", "2.00"]
 
 
 def test_magnitudes_average_over_seeds() -> None:
     rows = markdown_rows(render(trigger_layout(slot(seeds=2)), [FIXED, TWO_SEEDS]))
-    assert rows["Digits, VGG"][1] == "2.00 ± 1.41"
-    assert rows["Digits, ResNet"][1] == "2.00 ± 0.00"
+    assert rows["Digits, Ours"] == ["2.00 ± 1.41", "2.00 ± 0.00"]
 
 
 def test_each_data_set_has_its_rows() -> None:
     rendered = render(trigger_layout(slot(), slot("Photos")), [FIXED, LEARNT, FIXED, TWO_SEEDS])
-    labels = ["Digits, VGG", "Digits, ResNet", "Photos, VGG", "Photos, ResNet"]
+    labels = ["Digits, Fixed", "Digits, Ours", "Photos, Fixed", "Photos, Ours"]
     assert list(markdown_rows(rendered))[1:] == labels
 
 
-def test_columns_that_differ_between_data_sets_name_both() -> None:
-    rendered = render(trigger_layout(slot(label="4/255"), slot(label="32/255")), [FIXED, LEARNT, FIXED, LEARNT])
-    assert markdown_rows(rendered)["Network"] == ["Fixed", "4/255 / 32/255"]
+def test_a_network_that_a_data_set_lacks_has_a_dash() -> None:
+    other = slot("Photos").model_copy(update={"protocol": facts(dataset="Photos", networks={"vgg-s": "VGG", "b": "B"})})
+    photos = [trigger_cell(name, {("vgg-s", 0): 0.05, ("b", 0): 0.07}) for name in ("fixed_64", "learn_4")]
+    rows = markdown_rows(render(trigger_layout(slot(), other), [FIXED, LEARNT, *photos]))
+    assert rows["Trigger"] == ["VGG", "ResNet", "B"]
+    assert rows["Digits, Ours"] == ["1.00", "2.00", "–"]
+    assert rows["Photos, Ours"] == ["5.00", "–", "7.00"]
 
 
 def test_the_trigger_csv_has_one_line_per_network_and_seed() -> None:

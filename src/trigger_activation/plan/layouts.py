@@ -160,7 +160,7 @@ class SupplementaryLayout(TableLayout):
 
 
 class TriggerLayout(TableLayout):
-    """Networks by trigger paradigms."""
+    """Trigger paradigms by networks."""
 
     kind: Literal["trigger"]
     decimals: int

@@ -1,8 +1,8 @@
-"""The magnitudes of triggers, networks by paradigms (paper, Table XI)."""
+"""The magnitudes of triggers, paradigms by networks (paper, Table XI)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import mean, stdev
 from typing import Any
 
@@ -14,6 +14,8 @@ from trigger_activation.report.wording import listed
 
 SCALE = 100
 """The paper prints the mean square in units of 10^-2."""
+NONE = Entry("–")
+"""Where a data set has no such network."""
 
 
 def build(layout: TriggerLayout, cells: Sequence[TriggerStudy | None]) -> Grid:
@@ -23,12 +25,16 @@ def build(layout: TriggerLayout, cells: Sequence[TriggerStudy | None]) -> Grid:
         layout: the plan's layout of the table.
         cells: slot by slot, one per column; None for one that is missing.
     """
+    networks = {name: label for slot in layout.slots for name, label in slot.protocol.networks.items()}
     rows: list[Row] = []
     records: list[dict[str, Any]] = []
     remaining = iter(cells)
     for slot in layout.slots:
         measured = [next(remaining) for _ in slot.columns]
-        rows += [_row(layout, slot.protocol, network, measured) for network in slot.protocol.networks]
+        rows += [
+            _row(layout, slot.protocol, column.label, networks, cell)
+            for column, cell in zip(slot.columns, measured, strict=True)
+        ]
         records += [
             _record(slot.protocol.name, cell, trigger)
             for cell in measured
@@ -43,33 +49,29 @@ def build(layout: TriggerLayout, cells: Sequence[TriggerStudy | None]) -> Grid:
             f"Mean of the squared entries, in units of 0.01, on {listed([p.dataset for p in protocols])}.",
             *(_counts(slot) for slot in layout.slots if any(column.seeds > 1 for column in slot.columns)),
         ],
-        corner="Network",
-        headers=_headers(layout.slots),
-        rows=_ruled(rows, [len(p.networks) for p in protocols]),
+        corner="Trigger",
+        headers=[Header(label) for label in networks.values()],
+        rows=_ruled(rows, [len(slot.columns) for slot in layout.slots]),
         records=records,
     )
-
-
-def _headers(slots: Sequence[ShownProtocol]) -> list[Header]:
-    """Column labels; where slots use different variants, all of them."""
-    by_position = zip(*(slot.columns for slot in slots), strict=True)
-    return [Header(" / ".join(dict.fromkeys(column.label for column in columns))) for columns in by_position]
 
 
 def _counts(slot: ShownProtocol) -> str:
     return f"{slot.protocol.dataset}: {seeds_used({column.label: column.seeds for column in slot.columns})}"
 
 
-def _row(layout: TriggerLayout, protocol: Facts, network: str, cells: Sequence[TriggerStudy | None]) -> Row:
-    entries = []
-    for cell in cells:
-        if cell is None:
-            entries.append(Entry(MISSING))
-            continue
-        values = [SCALE * trigger.mean_square for trigger in cell.triggers if trigger.network == network]
-        deviation = stdev(values) if len(values) > 1 else None
-        entries.append(Entry(mean(values), layout.decimals, deviation, source=cell.path))
-    return Row(f"{protocol.dataset}, {protocol.networks[network]}", entries)
+def _row(layout: TriggerLayout, protocol: Facts, label: str, networks: Iterable[str], cell: TriggerStudy | None) -> Row:
+    entries = [_entry(layout, cell, network) if network in protocol.networks else NONE for network in networks]
+    return Row(f"{protocol.dataset}, {label}", entries)
+
+
+def _entry(layout: TriggerLayout, cell: TriggerStudy | None, network: str) -> Entry:
+    """The mean over seeds."""
+    if cell is None:
+        return Entry(MISSING)
+    values = [SCALE * trigger.mean_square for trigger in cell.triggers if trigger.network == network]
+    deviation = stdev(values) if len(values) > 1 else None
+    return Entry(mean(values), layout.decimals, deviation, source=cell.path)
 
 
 def _ruled(rows: Sequence[Row], sizes: Sequence[int]) -> list[Row]:
