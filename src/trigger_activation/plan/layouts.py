@@ -334,7 +334,7 @@ class PartialTable(FrozenModel):
 
 
 class LeftOut(FrozenModel):
-    """What config declares and an experiment does not show."""
+    """What the experiment `paper` shows, or config declares without one, and another experiment does not show."""
 
     tables: list[Omission]
     figures: list[Omission]

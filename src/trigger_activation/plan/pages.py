@@ -12,6 +12,7 @@ from trigger_activation.plan.config.schema import Column, Config, Selection, Slo
 from trigger_activation.plan.graph import Artifact, Plan, digest
 from trigger_activation.plan.layouts import InPrint, LeftOut, Omission, PageFigure, PageTable, PartialTable
 from trigger_activation.plan.order import in_print
+from trigger_activation.plan.reports import PAPER
 
 Parameters = dict[str, Any]
 Titled = tuple[str, Parameters]
@@ -110,9 +111,11 @@ class PagePlanner:
         return behind, settings
 
     def _left_out(self) -> LeftOut:
-        """Tables, figures, columns, rows and data sets that config declares and the experiment does not show."""
+        """Tables of the experiment `paper`, figures, columns, rows and data sets that the experiment does not show."""
         shown = self.experiment.tables
-        tables = {name: self.config.tables[name] for name in sorted(self.config.tables, key=in_print)}
+        paper = self.config.experiments.get(PAPER)
+        declared = {**shown, **(paper.tables if paper else self.config.tables)}
+        tables = {name: self.config.tables[name] for name in sorted(declared, key=in_print)}
         rest = [table for name, table in tables.items() if name not in shown]
         parts = [self._missing_parts(table, shown[name]) for name, table in tables.items() if name in shown]
         figures = [figure for name, figure in self.config.figures.items() if name not in self.experiment.figures]
