@@ -1,25 +1,9 @@
-"""Where the project is, seen from where the user stands."""
+"""Paths of the project, seen from where the user stands."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-
-from trigger_activation.errors import UserError
-
-MARK = Path("config/config.yaml")
-
-
-def project_folder(here: Path) -> Path:
-    """The nearest folder, upwards from one, that is a project.
-
-    Raises:
-        UserError: there is none.
-    """
-    for folder in (here, *here.parents):
-        if (folder / MARK).is_file():
-            return folder
-    raise UserError(f"{MARK} is missing in {here} and all folders above it: go to a folder of the project")
 
 
 def from_project(given: str, here: Path, project: Path) -> str:

@@ -10,9 +10,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from trigger_activation.cli import commands
-from trigger_activation.cli.folder import from_project, project_folder
+from trigger_activation.cli.folder import from_project
 from trigger_activation.cli.replicate import replicate
 from trigger_activation.errors import UserError
+from trigger_activation.store.project import project_folder
 
 CELLS = [f"results/cells/fashion16/standard/pgd/{column}.json" for column in ("none", "fixed_64")]
 Command = Callable[[argparse.Namespace], int]

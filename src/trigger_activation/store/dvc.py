@@ -186,6 +186,12 @@ def _check_out_cached(files: Sequence[str]) -> None:
             remove_leftovers()
 
 
+def forget() -> None:
+    """Ask again what is published: other commands may have run since, or the working folder is another one."""
+    for asked in (listed, _entries, _cache_folder):
+        asked.cache_clear()
+
+
 def names(files: Sequence[str]) -> str:
     """One of some files and how many others there are."""
     if len(files) == 1:

@@ -13,12 +13,13 @@ from trigger_activation.store.lock import RunLock
 from trigger_activation.store.records import Record, damaged_files, read_record, sidecar
 
 
-def pull(plan: Plan, targets: Sequence[str]) -> None:
+def pull(plan: Plan, targets: Sequence[str], with_inputs: bool = True) -> None:
     """Pull what the targets need that is not here, and check every byte.
 
     Args:
         plan: what is asked for.
         targets: files of it: each comes itself if it is published, otherwise what it is made from.
+        with_inputs: whether to look for what a target is made from where it is not published itself.
 
     Raises:
         UserError: a run is writing here, no remote is set, the disk is full, or something is lost or damaged at the
@@ -30,7 +31,7 @@ def pull(plan: Plan, targets: Sequence[str]) -> None:
         dvc.remote()
         dvc.remove_leftovers(idle_seconds=60)
         lost: list[UserError] = []
-        _pull(list(_wanted(plan, targets, lost)), " ".join(targets), lost)
+        _pull(list(_wanted(plan, targets, lost, with_inputs)), " ".join(targets), lost)
         if lost:
             raise UserError("; ".join(map(str, lost)))
     finally:
@@ -65,13 +66,14 @@ def _damaged(records: Iterable[Record]) -> list[str]:
     return [name for record in records for name in damaged_files(record) if Path(name).exists()]
 
 
-def _wanted(plan: Plan, targets: Iterable[str], lost: list[UserError]) -> Iterator[Record]:
+def _wanted(plan: Plan, targets: Iterable[str], lost: list[UserError], with_inputs: bool) -> Iterator[Record]:
     """The published artifacts nearest to the targets that are not here; their sidecars are, afterwards.
 
     Args:
         plan: what is asked for.
         targets: files of it.
         lost: takes what is wrong with sidecars that do not come; what their artifacts are made from is wanted instead.
+        with_inputs: whether to go on from targets that are not published to what they are made from.
     """
     level = list(dict.fromkeys(targets))
     seen = set(level)
@@ -79,6 +81,8 @@ def _wanted(plan: Plan, targets: Iterable[str], lost: list[UserError]) -> Iterat
         absent = [path for path in level if not _is_here(plan, path)]
         fitting = [record for record in _offers(absent, lost) if record.recipe == plan.owner(record.path).recipe]
         yield from fitting
+        if not with_inputs:
+            return
         found = {record.path for record in fitting}
         below = [parent for path in absent if path not in found for parent in plan.owner(path).input_paths]
         level = [path for path in dict.fromkeys(below) if path not in seen]
