@@ -84,7 +84,7 @@ class Upscaled(nn.Module):
 def shipped_by_pyautoattack() -> nn.Module:
     """Its ResNet-18, trained on CIFAR-10 by its authors."""
     network = ResNet18()
-    network.load_state_dict(torch.load(Path(resnet.__file__).with_name("model_test.pt"), weights_only=True))
+    network.load_state_dict(torch.load(Path(resnet.__file__).with_name("model_test.pt"), "cpu", weights_only=True))
     return Upscaled(network, 32, normalised=False)
 
 

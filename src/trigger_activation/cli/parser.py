@@ -9,7 +9,7 @@ from contextlib import chdir
 from importlib.metadata import version
 from pathlib import Path
 
-from trigger_activation.cli import commands
+from trigger_activation.cli import commands, judging
 from trigger_activation.cli.folder import from_project
 from trigger_activation.cli.replicate import replicate
 from trigger_activation.errors import UserError
@@ -39,6 +39,7 @@ def _run(options: argparse.Namespace) -> int:
     """Run a command in the project's folder, wherever in it the user stands."""
     here = Path.cwd()
     project = project_folder(here)
+    options.here = here
     if "paths" in options:
         options.paths = [from_project(path, here, project) for path in options.paths]
     command: Command = options.command
@@ -91,6 +92,10 @@ def parser() -> argparse.ArgumentParser:
     _takes_paths(add("pull", commands.pull_targets, fetch, "paper_tables/demo/table2.tex"), "PATH")
     share = "hand the artifacts that are here to DVC's remote"
     _takes_experiment(add("publish", commands.publish_artifacts, share, "", "demo"), optional=True)
+    judge = "what a model of your own keeps of a protocol's clean and adversarial images"
+    _takes_model(add("evaluate", judging.evaluate_model, judge, "mymodels:make --protocol fashion16 --json mine.json"))
+    board = "the committed defenses of a protocol, ranked, and models of your own among them"
+    _takes_rows(add("leaderboard", judging.show_leaderboard, board, "fashion16", "fashion16 mine.json --csv"))
     collect = add("gc", commands.collect_garbage, "list files in results/ that no experiment asks for", "", "--delete")
     collect.add_argument("--delete", action="store_true", help="delete them")
     add("unused", commands.show_unused, "for developers: what config declares and no experiment uses")
@@ -111,3 +116,27 @@ def _takes_paths(command: argparse.ArgumentParser, name: str, nargs: str | int =
     command.add_argument(
         "paths", nargs=nargs, metavar=name, help=f"{what}, seen from here or from the project's folder"
     )
+
+
+def _takes_model(command: argparse.ArgumentParser) -> None:
+    command.add_argument("model", metavar="MODULE:FUNCTION", help="makes the model, and takes no arguments")
+    command.add_argument("--protocol", required=True, help="one of config/protocols, for example fashion16")
+    command.add_argument("--attacks", type=_names, help="names with commas between them (default: all)")
+    command.add_argument("--name", help="of the model, in tables (default: MODULE:FUNCTION)")
+    command.add_argument("--family", help="a network of the protocol, its class, or none: whose equal the model is")
+    command.add_argument("--surrogates", default="standard", help="how they were trained (default: standard)")
+    command.add_argument("--seed", type=int, default=0, help="of the surrogates (default: 0)")
+    command.add_argument("--batch-size", type=int, default=256, help="images at a time (default: 256)")
+    command.add_argument("--device", help="for example cuda (default: where the model is)")
+    command.add_argument("--json", metavar="FILE", help="write the result, for `trigact leaderboard`")
+
+
+def _takes_rows(command: argparse.ArgumentParser) -> None:
+    command.add_argument("protocol", help="one of config/protocols, for example fashion16")
+    command.add_argument("rows", nargs="*", metavar="FILE", help="what `trigact evaluate --json` wrote")
+    command.add_argument("--attacks", type=_names, help="those that count (default: all that every row has)")
+    command.add_argument("--csv", action="store_true", help="CSV instead of Markdown")
+
+
+def _names(given: str) -> list[str]:
+    return [name for name in given.split(",") if name]
