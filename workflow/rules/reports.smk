@@ -55,6 +55,7 @@ use rule page as metrics with:
     output:
         update("<file>"),
         update("paper_tables/{experiment}/parameters.yaml"),
+        update("paper_tables/{experiment}/headline.yaml"),
         update("<file>.prov.json"),
     pathvars:
         file="paper_tables/{experiment}/metrics.yaml",

@@ -275,7 +275,7 @@ METRICS = Kind(
     version=2,
     parameters=recipes.MetricsParameters,
     roles=(EACH_TABLE,),
-    companions=("paper_tables/{experiment}/parameters.yaml",),
+    companions=("paper_tables/{experiment}/parameters.yaml", "paper_tables/{experiment}/headline.yaml"),
 )
 RUN = Kind(
     "run",

@@ -24,6 +24,7 @@ from trigger_activation.plan.recipes import (
 from trigger_activation.plan.reports import PUBLISHED, WORDS
 from trigger_activation.report import page
 from trigger_activation.report.figures import draw
+from trigger_activation.report.headline import headline
 from trigger_activation.report.pdf.latex import compile_pdf
 from trigger_activation.report.pdf.source import Report, assemble, figure_environment, references, shown
 from trigger_activation.report.published.audit import audit
@@ -71,10 +72,15 @@ def make_audit(job: Job[AuditParameters]) -> None:
 
 
 def make_metrics(job: Job[MetricsParameters]) -> None:
-    """Write every number of every table, and every parameter behind them, as YAML."""
+    """Write every number of every table, the few that matter most, and every parameter behind them, as YAML."""
     given = job.parameters
-    tables = {table.name: as_values(build(table.layout, job.contents(table.name))) for table in given.tables}
-    contents = {"metrics.yaml": tables, "parameters.yaml": given.settings}
+    cells = {table.name: job.contents(table.name) for table in given.tables}
+    layouts = {table.name: table.layout for table in given.tables}
+    contents = {
+        "metrics.yaml": {name: as_values(build(layout, cells[name])) for name, layout in layouts.items()},
+        "headline.yaml": headline(layouts, cells),
+        "parameters.yaml": given.settings,
+    }
     job.publish_texts({name: yaml.safe_dump(content, allow_unicode=True) for name, content in contents.items()})
 
 
