@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support.smoke_project import BIN, ROOT, Project, new_project
 
-SHARED = (".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore")
+SHARED = (".gitattributes", ".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore")
 
 
 def must(project: Project, *command: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 from tests.support.repositories import add_remote, clone, commit, held, must, new_repository, publish, with_own_remote
-from tests.support.smoke_project import ROOT, Project
+from tests.support.smoke_project import Project
 
 pytestmark = pytest.mark.workflow
 
@@ -113,7 +112,8 @@ def test_publishing_after_a_partial_pull_keeps_what_is_not_here(origin: Project,
     assert result.returncode == 0, result.stdout
     added = {"vgg-s__fixed_64/seed0.safetensors", "vgg-s__fixed_64/seed0.safetensors.prov.json"}
     assert listed(copy, CHECKPOINTS) == before | added
-    advice = f"git add {CHECKPOINTS}.dvc results/datasets/fashion16.dvc && git commit"
+    lists = f"results/datasets/fashion16.dvc {CHECKPOINTS}.dvc results/checkpoints/dvc.yaml"
+    advice = f"git add {lists} && git commit"
     assert advice in result.stdout
     assert advice in copy.trigact("publish", "smoke").stdout, "as after a publication that was killed"
     commit(copy)
@@ -166,7 +166,7 @@ def test_what_is_damaged_at_the_remote_is_named_and_nothing_bad_stays(origin: Pr
 
 def test_without_a_remote_one_sentence_says_how_to_set_one(origin: Project, tmp_path: Path) -> None:
     copy = clone(origin, tmp_path / "clone")
-    shutil.copy(ROOT / ".dvc/config", copy.folder / ".dvc/config")
+    must(copy, "dvc", "config", "--unset", "core.remote")
     for command in (("pull", TAE), ("publish", "smoke")):
         result = copy.trigact(*command)
         assert result.returncode == 1

@@ -17,6 +17,7 @@ from trigger_activation.plan.config import load_config
 from trigger_activation.plan.config.schema import Config
 from trigger_activation.plan.contents import Cell
 from trigger_activation.plan.kinds import named
+from trigger_activation.plan.sharing import in_repository
 from trigger_activation.report.overview import cost_table, orphans, status_table
 from trigger_activation.report.terminal import RenderedTable
 from trigger_activation.store import fingerprints
@@ -49,10 +50,14 @@ def _targets(plan: Plan, experiment: str) -> dict[str, str]:
 def _artifacts(experiment: str | None) -> tuple[Plan, list[Artifact]]:
     """The plan, and its artifacts of one experiment or of all."""
     plan = _plan()
+    return plan, _artifacts_of(plan, experiment)
+
+
+def _artifacts_of(plan: Plan, experiment: str | None) -> list[Artifact]:
     if experiment is None:
-        return plan, list(plan.artifacts.values())
+        return list(plan.artifacts.values())
     _targets(plan, experiment)
-    return plan, plan.of_experiment(experiment)
+    return plan.of_experiment(experiment)
 
 
 def show_plan(options: argparse.Namespace) -> int:
@@ -204,8 +209,10 @@ def publish_artifacts(options: argparse.Namespace) -> int:
     """Push what is here to the remote."""
     from trigger_activation.store.publish import publish
 
-    _, artifacts = _artifacts(options.experiment)
-    publish(artifacts)
+    config, plan = _config_and_plan()
+    experiments = [options.experiment] if options.experiment else list(plan.targets)
+    artifacts = _artifacts_of(plan, options.experiment)
+    publish(plan, artifacts, in_repository(config, plan, experiments))
     return 0
 
 

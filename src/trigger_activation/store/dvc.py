@@ -19,6 +19,7 @@ import yaml
 
 from trigger_activation.errors import UserError
 from trigger_activation.plan.kinds import SHARED, shared_folder
+from trigger_activation.store.atomic import write_text
 
 CACHE = Path(".dvc/cache")
 """Where DVC keeps copies, unless it is told to share them with other repositories."""
@@ -73,7 +74,7 @@ def remote() -> str:
     Raises:
         UserError: there is none, or it does not verify what it delivers.
     """
-    settings = dict(line.split("=", 1) for line in run("config", "--list").splitlines() if "=" in line)
+    settings = _settings()
     name = settings.get("core.remote")
     if name is None:
         raise UserError(
@@ -85,9 +86,48 @@ def remote() -> str:
     return name
 
 
+def _settings() -> dict[str, str]:
+    return dict(line.split("=", 1) for line in run("config", "--list").splitlines() if "=" in line)
+
+
+def folder_in_repository(name: str) -> Path | None:
+    """Where a remote lies, if that is a folder of this repository."""
+    place = Path(_settings()[f"remote.{name}.url"])
+    return place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else None
+
+
+def object_size(place: Path, md5: str) -> int:
+    """Bytes of an object in a remote that is a folder; 0 if it is not there."""
+    file = place / "files" / "md5" / md5[:2] / md5[2:]
+    return file.stat().st_size if file.exists() else 0
+
+
+def start_list(folder: Path) -> None:
+    """Track a folder with nothing in it yet, so that single files of it can be listed."""
+    content = "[]"
+    digest = f"{hashlib.md5(content.encode(), usedforsecurity=False).hexdigest()}.dir"
+    write_text(_cached(digest), content)
+    entry = {"md5": digest, "size": 0, "nfiles": 0, "hash": "md5", "path": folder.name}
+    write_text(list_file(folder), yaml.safe_dump({"outs": [entry]}, sort_keys=False))
+
+
+def remove_unlisted(name: str) -> None:
+    """Delete what a remote holds and this working tree does not list, unless other repositories share the cache."""
+    command = ("gc", "--workspace", "--cloud", "--remote", name, "--force")
+    if _cache_folder().resolve() == CACHE.resolve():
+        run(*command)
+    else:
+        print(f"Other repositories may use this cache, so old objects stay: `dvc {' '.join(command)}` deletes them.")
+
+
+def list_file(folder: Path) -> Path:
+    """The file of git that lists what is published of a folder."""
+    return folder.with_name(f"{folder.name}.dvc")
+
+
 def is_tracked(folder: Path) -> bool:
     """Whether somebody has published files of this folder."""
-    return folder.with_name(f"{folder.name}.dvc").exists()
+    return list_file(folder).exists()
 
 
 @cache
@@ -130,7 +170,7 @@ def _checked(folder: Path, entries: dict[str, str]) -> dict[str, str]:
 
 def _list_md5(folder: Path) -> str:
     """What git says of the list of a folder."""
-    file = folder.with_name(f"{folder.name}.dvc")
+    file = list_file(folder)
     try:
         return str(yaml.safe_load(file.read_text(encoding="utf-8"))["outs"][0]["md5"])
     except (yaml.YAMLError, ValueError, KeyError, IndexError, TypeError):

@@ -1,0 +1,53 @@
+"""What the DVC remote inside the repository holds; another remote takes everything.
+
+This is the one place that chooses. Git keeps what was ever published, so it is little: what lets a reader make the
+first tables again without training, and judge a model of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from trigger_activation.plan.config.schema import Config
+from trigger_activation.plan.graph import Artifact, Plan
+from trigger_activation.plan.kinds import CELL, CHECKPOINT, DATASET, ENSEMBLE, IMPORTED, TAE
+
+LIMIT = 100 * 2**20
+"""Bytes that the remote inside the repository may hold."""
+TABLES = ("table1", "table8")
+"""Whose networks it holds, of all seeds."""
+CONTROL = "noise_augmentation"
+"""The class of the paradigm whose networks it holds too, whatever table shows them."""
+SEED = "0"
+"""Of the surrogates whose TAE sets it holds."""
+NETWORKS = (CHECKPOINT.name, ENSEMBLE.name, IMPORTED.name)
+
+
+def in_repository(config: Config, plan: Plan, experiments: Iterable[str]) -> set[str]:
+    """The files of some experiments that the remote inside the repository holds.
+
+    Predictions of all cells, the networks of :data:`TABLES` and of the control, TAE sets of the first seed, and the
+    test images that these and any evaluation start from.
+    """
+    return {file for experiment in experiments for file in _of_experiment(config, plan, experiment)}
+
+
+def _of_experiment(config: Config, plan: Plan, experiment: str) -> Iterator[str]:
+    shown = [path for name, path in plan.targets[experiment].items() if name in TABLES]
+    networks = {each.path for each in plan.upstream(shown) if each.kind.name in NETWORKS}
+    for each in plan.of_experiment(experiment):
+        if each.kind is CELL:
+            yield from each.by_products
+        elif each.path in networks or _is_control(config, each) or _is_small(each):
+            yield each.path
+
+
+def _is_control(config: Config, artifact: Artifact) -> bool:
+    paradigm = artifact.names.get("paradigm") if artifact.kind is CHECKPOINT else None
+    return paradigm is not None and config.paradigms[paradigm].class_ == CONTROL
+
+
+def _is_small(artifact: Artifact) -> bool:
+    if artifact.kind is TAE:
+        return artifact.names["seed"] == SEED
+    return artifact.kind is DATASET and artifact.names["split"] == "test"
