@@ -18,7 +18,7 @@ import trigger_activation
 from tests.support.projects import one_sentence
 from tests.support.smoke_project import ROOT, Project
 from trigger_activation import list_taes, list_victims, load_surrogate, load_taes, load_victim
-from trigger_activation.api import catalog, judging, loading
+from trigger_activation.api import catalog, judging, loading, ranking
 from trigger_activation.errors import UserError
 from trigger_activation.plan import Plan, build_plan
 from trigger_activation.plan.config import load_config
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.workflow
 TAE = "results/taes/smoke/vgg-s__standard/seed0/pgd.npz"
 
 
-@pytest.mark.parametrize("module", [catalog, loading, judging])
+@pytest.mark.parametrize("module", [catalog, loading, judging, ranking])
 def test_examples_of_docstrings_hold(module: ModuleType, here: Project) -> None:
     assert here
     result = doctest.testmod(module, verbose=False)

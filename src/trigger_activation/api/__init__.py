@@ -8,6 +8,7 @@ Files that are missing are pulled through DVC, with its progress bar on a termin
 from trigger_activation.api.catalog import TaeName, VictimName, list_taes, list_victims
 from trigger_activation.api.judging import evaluate
 from trigger_activation.api.loading import TaeSet, load_surrogate, load_taes, load_victim
+from trigger_activation.api.ranking import leaderboard
 from trigger_activation.api.results import Accuracy, Evaluation, UnderAttack
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "UnderAttack",
     "VictimName",
     "evaluate",
+    "leaderboard",
     "list_taes",
     "list_victims",
     "load_surrogate",

@@ -1,24 +1,16 @@
-"""``trigact evaluate`` and ``trigact leaderboard``: models of one's own, alone and among the committed defenses."""
+"""Models of one's own, alone and among the committed defenses, and cards of what is published."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
 import sys
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trigger_activation.errors import UserError, suggest
-from trigger_activation.plan import Plan, build_plan, kinds
 from trigger_activation.plan.config import load_config
-from trigger_activation.plan.config.schema import CLEAN, STANDARD, Config
-from trigger_activation.plan.contents import Cell
-from trigger_activation.report.leaderboard import Contender, Score, as_csv, as_markdown, rank
-from trigger_activation.store.documents import read_document
-
-if TYPE_CHECKING:
-    from trigger_activation.api import Evaluation
+from trigger_activation.report.leaderboard import as_csv, as_markdown
 
 
 def evaluate_model(options: argparse.Namespace) -> int:
@@ -85,59 +77,18 @@ def made_by(reference: str, here: Path) -> Any:
 
 def show_leaderboard(options: argparse.Namespace) -> int:
     """Print the committed defenses of a protocol and models of one's own, ranked."""
-    from trigger_activation.api import Evaluation
+    from trigger_activation.api import Evaluation, leaderboard
 
-    config = load_config(Path("config"))
-    if options.protocol not in config.protocols:
-        raise UserError(
-            f"there is no protocol {options.protocol!r}: {suggest(options.protocol, sorted(config.protocols))}"
-        )
     rows = [Evaluation.read(options.here / file) for file in options.rows]
-    for file, row in zip(options.rows, rows, strict=True):
-        if row.protocol != options.protocol or row.surrogate_paradigm != STANDARD:
-            raise UserError(
-                f"{file} is of the protocol {row.protocol} and {row.surrogate_paradigm} surrogates: the leaderboard of "
-                f"{options.protocol} ranks models by {STANDARD} ones, so evaluate it by these"
-            )
-    contenders = [*_committed(config, build_plan(config), options.protocol), *map(_own, rows)]
-    board = rank(options.protocol, contenders, options.attacks)
-    labels = {name: attack.label for name, attack in config.attacks.items()}
+    board = leaderboard(options.protocol, rows, attacks=options.attacks)
+    labels = {name: attack.label for name, attack in load_config(Path("config")).attacks.items()}
     print(as_csv(board) if options.csv else as_markdown(board, labels), end="")
     return 0
 
 
-def _own(row: Evaluation) -> Contender:
-    scores = {
-        name: Score(found.all.mean, found.other_families.mean if found.other_families else None)
-        for name, found in row.attacks.items()
-    }
-    return Contender(row.model, True, row.clean.mean, scores)
+def show_card(options: argparse.Namespace) -> int:
+    """Print what a hub should say of networks or adversarial images."""
+    from trigger_activation.api.cards import data_card, model_card
 
-
-def _committed(config: Config, plan: Plan, protocol: str) -> Iterator[Contender]:
-    """The columns of a protocol whose cells are here, of clean images and of attacks from undefended surrogates."""
-    cells: dict[str, dict[str, Cell]] = {}
-    for artifact in plan.artifacts.values():
-        if artifact.kind is not kinds.CELL or artifact.group != protocol:
-            continue
-        if artifact.names["surrogates"] in (CLEAN, STANDARD) and Path(artifact.path).exists():
-            document = read_document(artifact.path)
-            assert document is not None
-            cells.setdefault(artifact.names["column"], {})[artifact.names["attack"]] = document.content
-    for column, its in cells.items():
-        if CLEAN in its and len(its) > 1:
-            clean = its.pop(CLEAN)
-            yield Contender(_label(config, column), False, clean.means["all"].mean, dict(_scores(its)))
-
-
-def _scores(cells: Mapping[str, Cell]) -> Iterator[tuple[str, Score]]:
-    for attack, cell in cells.items():
-        others = cell.means.get("off_diagonal")
-        yield attack, Score(cell.means["all"].mean, others.mean if others else None)
-
-
-def _label(config: Config, column: str) -> str:
-    for declared in (config.paradigms, config.preprocessing, config.victims):
-        if column in declared:
-            return str(declared[column].label)
-    return str(config.paradigms[STANDARD].label)
+    print((model_card if options.what == "model" else data_card)(options.protocol), end="")
+    return 0

@@ -96,6 +96,8 @@ def parser() -> argparse.ArgumentParser:
     _takes_model(add("evaluate", judging.evaluate_model, judge, "mymodels:make --protocol fashion16 --json mine.json"))
     board = "the committed defenses of a protocol, ranked, and models of your own among them"
     _takes_rows(add("leaderboard", judging.show_leaderboard, board, "fashion16", "fashion16 mine.json --csv"))
+    card = "what a hub should say of a protocol's networks or adversarial images, from their records"
+    _takes_card(add("card", judging.show_card, card, "model fashion16", "data fashion16"))
     collect = add("gc", commands.collect_garbage, "list files in results/ that no experiment asks for", "", "--delete")
     collect.add_argument("--delete", action="store_true", help="delete them")
     add("unused", commands.show_unused, "for developers: what config declares and no experiment uses")
@@ -136,6 +138,11 @@ def _takes_rows(command: argparse.ArgumentParser) -> None:
     command.add_argument("rows", nargs="*", metavar="FILE", help="what `trigact evaluate --json` wrote")
     command.add_argument("--attacks", type=_names, help="those that count (default: all that every row has)")
     command.add_argument("--csv", action="store_true", help="CSV instead of Markdown")
+
+
+def _takes_card(command: argparse.ArgumentParser) -> None:
+    command.add_argument("what", choices=("model", "data"))
+    command.add_argument("protocol", help="one of config/protocols, for example fashion16")
 
 
 def _names(given: str) -> list[str]:
