@@ -23,7 +23,7 @@ VERSIONS = {
     "CITATION.cff": r"^version: (.+)$",
 }
 """Where the version stands."""
-USES = "import trigger_activation.science.attacks as a, trigger_activation.science.networks; print(a.__file__)"
+USES = "import trigger_activation.science.attacks as a, trigger_activation.api; print(a.__file__)"
 
 
 def version() -> str:

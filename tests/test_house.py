@@ -26,7 +26,7 @@ def imports() -> Iterator[tuple[Path, str]]:
 def test_at_most_twelve_names_greet_whoever_opens_the_package() -> None:
     names = {path.name for path in PACKAGE.iterdir()} - {"__init__.py", "__pycache__", "py.typed"}
     assert names == {
-        *("science", "plan", "store", "report", "run", "cli"),
+        *("science", "plan", "store", "report", "run", "api", "cli"),
         *("errors.py", "lazy.py", "parameters.py", "registry.py"),
     }
 
@@ -47,7 +47,7 @@ def test_imports_run_one_way_and_in_no_circle() -> None:
 
 
 def test_tests_lie_in_folders_of_the_wings_names() -> None:
-    wings = {"science", "plan", "store", "report", "run"}
+    wings = {"science", "plan", "store", "report", "run", "api"}
     assert wings <= {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()}
 
 

@@ -186,7 +186,7 @@ def test_what_the_cells_were_not_made_from_is_refused_and_the_cells_are_named(co
     result = copy.trigact("publish", "smoke")
     assert result.returncode == 1
     said = one_sentence(result.stdout.strip())
-    assert "cells and studies here were not made from what would be: make them anew with `snakemake " in said
+    assert "cells and studies here were not made from what would be: make them anew with `snakemake -f " in said
     assert "results/cells/smoke/clean/clean/noise_64.json" in said
     assert lists(copy) == before
     assert b"trained elsewhere" not in objects(copy).values()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,6 +78,21 @@ def test_an_official_archive_may_be_imported_instead_of_downloaded(origin: Proje
     (copy.folder / archive).unlink()
     must(copy, "dvc", "pull", archive)
     assert (copy.folder / archive).read_bytes() == (tmp_path / "theirs").read_bytes()
+
+
+def test_a_program_pulls_what_it_loads_and_nothing_else(origin: Project, tmp_path: Path) -> None:
+    copy = clone(origin, tmp_path / "clone")
+    code = "from trigger_activation import load_taes; print(len(load_taes('smoke', 'vgg-s', 'pgd')))"
+    result = copy.execute([sys.executable, "-c", code])
+    assert result.returncode == 0, result.stdout
+    assert result.stdout.splitlines()[-1] == "100"
+    assert files(copy) == {"results/datasets/fashion16/test.npz", TAE}
+    code = "from trigger_activation import load_victim; load_victim('smoke', 'vgg-s', 'tdat')"
+    result = copy.execute([sys.executable, "-c", code])
+    absent = "results/checkpoints/smoke/vgg-s__tdat/seed0.safetensors"
+    said = f"{absent} is not here and is not published: `snakemake {absent}` makes it"
+    assert result.stdout.splitlines()[-1].endswith(said), "as nothing is ever trained"
+    assert not any("tdat" in file for file in copy.files())
 
 
 def test_a_changed_parameter_pulls_only_what_still_fits(origin: Project, tmp_path: Path) -> None:

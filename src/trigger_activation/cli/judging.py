@@ -64,9 +64,7 @@ def made_by(reference: str, here: Path) -> Any:
     if isinstance(found, nn.Module):
         return found
     if not callable(found):
-        raise UserError(
-            f"{reference} is a {type(found).__name__}: name a function without arguments that makes a model"
-        )
+        raise UserError(f"{reference} is no function but a {type(found).__name__}: name one that makes a model")
     try:
         return found()
     except TypeError as error:

@@ -141,7 +141,7 @@ def _takes_rows(command: argparse.ArgumentParser) -> None:
 
 
 def _takes_card(command: argparse.ArgumentParser) -> None:
-    command.add_argument("what", choices=("model", "data"))
+    command.add_argument("what", choices=("model", "data"), help="networks, or adversarial images")
     command.add_argument("protocol", help="one of config/protocols, for example fashion16")
 
 

@@ -105,7 +105,7 @@ def _check_cells(plan: Plan, published: Collection[str]) -> None:
         more = f" and {len(others) - SHOWN} more, which `trigact verify` lists" if len(others) > SHOWN else ""
         raise UserError(
             f"nothing was published: {len(others)} cells and studies here were not made from what would be: make them "
-            f"anew with `snakemake {shown}`{more}, or pull what they were made from"
+            f"anew with `snakemake -f {shown}`{more}, or pull what they were made from"
         )
 
 
@@ -128,8 +128,8 @@ def _check_size(by_folder: Files, place: Path) -> None:
     for folder in _published_folders() | set(by_folder):
         new = {file: md5(file) for file in by_folder.get(folder, ())}
         sizes |= {digest: Path(file).stat().st_size for file, digest in new.items()}
-        stays = {digest for file, digest in dvc.listed(folder).items() if file not in new}
-        sizes |= {digest: dvc.object_size(place, digest) for digest in stays - sizes.keys()}
+        stays = {digest: Path(file) for file, digest in dvc.listed(folder).items() if file not in new}
+        sizes |= {digest: dvc.object_size(place, digest) or _size(file) for digest, file in stays.items()}
     total = sum(sizes.values())
     if total > LIMIT:
         raise UserError(
@@ -137,6 +137,10 @@ def _check_size(by_folder: Files, place: Path) -> None:
             f"{LIMIT // 2**20}: choose less in plan/sharing.py, or name a remote elsewhere with `dvc remote add "
             "--default NAME URL`"
         )
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
 
 
 def _published_folders() -> set[Path]:
