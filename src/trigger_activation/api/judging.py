@@ -20,7 +20,7 @@ from trigger_activation.errors import UserError, suggest
 from trigger_activation.plan import Artifact
 from trigger_activation.plan.config.schema import STANDARD
 from trigger_activation.science.evaluation.foreign import Model, device_of, predicted_classes
-from trigger_activation.science.evaluation.uncertainty import Variance, estimate, scores
+from trigger_activation.science.evaluation.uncertainty import Variance, estimate, scores, spread
 from trigger_activation.science.images import to_float
 
 CHUNK = 1024
@@ -81,7 +81,7 @@ def _under(attacked: Mapping[str, Mapping[str, Correct]], others: Sequence[str] 
     return UnderAttack(
         all=_accuracy(list(_pairs(attacked, surrogates))),
         other_families=_accuracy(list(_pairs(attacked, others))) if others else None,
-        per_surrogate={name: float(100 * np.mean(list(_pairs(attacked, [name])))) for name in surrogates},
+        per_surrogate={name: _accuracy(list(_pairs(attacked, [name]))).mean for name in surrogates},
     )
 
 
@@ -91,7 +91,9 @@ def _pairs(attacked: Mapping[str, Mapping[str, Correct]], surrogates: Sequence[s
 
 def _accuracy(pairs: Sequence[Correct]) -> Accuracy:
     """The mean over some surrogates and attacks, whose images are given: they share no draw that could come anew."""
-    found = estimate(scores(np.stack(pairs)[np.newaxis], block=1), seed_variance=GIVEN)
+    most = max(map(len, pairs))
+    each = [spread(scores(pair[np.newaxis, np.newaxis], block=1), most) for pair in pairs]
+    found = estimate(np.mean(each, axis=0), seed_variance=GIVEN)
     margin = found.margin()
     return Accuracy(mean=found.mean, margin=margin if math.isfinite(margin) else None)
 
@@ -169,7 +171,8 @@ def evaluate(
     judge = Judge.of(model, classes, batch_size, device)
     others = other_families(found, protocol, family)
     sets = load_sets(found, protocol, _crafted(found, protocol, attacks, found.paradigm(protocol, surrogates), seed))
-    clean = judge.correct(sets[0].clean_pixels, sets[0].labels)
+    most = max(sets, key=lambda each: len(each.labels))
+    clean = judge.correct(most.clean_pixels, most.labels)
     attacked: dict[str, dict[str, Correct]] = {}
     for each in tqdm(sets, desc="image sets", disable=None):
         attacked.setdefault(each.attack, {})[each.surrogate] = judge.correct(each.pixels, each.labels)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,7 +19,8 @@ from trigger_activation.science.deployment import DeployedNetwork
 from trigger_activation.science.images import largest_change, middle, to_float
 from trigger_activation.store.arrays import load_arrays
 from trigger_activation.store.checkpoints import load_checkpoint
-from trigger_activation.store.images import load_tae_images
+from trigger_activation.store.records import hash_file
+from trigger_activation.store.tae_sets import TaeSet as TaeFile
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,10 @@ def load_sets(found: Library, protocol: str, artifacts: Sequence[Artifact]) -> l
     test = found.test_images(protocol)
     found.fetch([test, *artifacts])
     clean, labels = _labelled(found, test)
-    return [_tae_set(found, protocol, artifact, clean, labels) for artifact in artifacts]
+    data_set = hash_file(found.path(test))
+    return [
+        _tae_set(protocol, artifact, TaeFile(found.path(artifact)), clean, labels, data_set) for artifact in artifacts
+    ]
 
 
 def _labelled(found: Library, test: Artifact) -> tuple[Tensor, Tensor]:
@@ -178,11 +181,12 @@ def _labelled(found: Library, test: Artifact) -> tuple[Tensor, Tensor]:
     return images, torch.from_numpy(arrays["labels"])
 
 
-def _tae_set(found: Library, protocol: str, artifact: Artifact, clean: Tensor, labels: Tensor) -> TaeSet:
-    pixels = torch.from_numpy(np.ascontiguousarray(load_tae_images(found.path(artifact), clean.numpy())))
+def _tae_set(protocol: str, artifact: Artifact, file: TaeFile, clean: Tensor, labels: Tensor, data_set: str) -> TaeSet:
+    count = len(file)
+    pixels = file.images(clean[:count], data_set)
     given = artifact.parameters
     assert isinstance(given, TaeParameters)
-    attack, count = ATTACKS.instance(given.attack), len(pixels)
+    attack = ATTACKS.instance(given.attack)
     largest = largest_change(pixels, clean[:count])
     if attack.keeps_budget and largest > attack.eps * 255:
         raise UserError(
