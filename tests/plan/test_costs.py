@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.support.projects import Project, shipped_config, shipped_plan, write_artifact
+from tests.support.projects import ROOT, Project, shipped_config, shipped_plan, write_artifact
 from trigger_activation.cli import main
+from trigger_activation.plan import build_plan
 from trigger_activation.plan.config import load_config
+from trigger_activation.plan.config.schema import Seeds
 from trigger_activation.plan.costs import CostModel, longest_chain
 from trigger_activation.report.overview import Hours, orphans
 from trigger_activation.science.training.paradigms import PARADIGMS
@@ -124,3 +127,22 @@ class TestStatus:
         write_artifact(plan, artifact.path)
         assert Path(artifact.path).exists()
         assert orphans(plan) == {}
+
+
+def test_the_paper_says_what_more_seeds_cost() -> None:
+    """In a comment, where somebody would raise them."""
+    config = shipped_config()
+    headline = dict.fromkeys(("standard", "at", "fixed_64", "learn_4"), 3)
+    comment = (ROOT / "config/experiments/paper.yaml").read_text().partition("title:")[0]
+    said = re.findall(r"\b\d+,\d+\b", comment)
+    found = []
+    for seeds in (Seeds(), Seeds(paradigms=headline), Seeds(default=3)):
+        protocols = {
+            name: protocol.model_copy(update={"seeds": seeds})
+            for name, protocol in config.protocols.items()
+            if name in config.experiments["paper"].slots.values()
+        }
+        plan = build_plan(config.model_copy(update={"protocols": {**config.protocols, **protocols}}))
+        model = CostModel(config, plan)
+        found.append(f"{sum(map(model.gpu_hours, plan.of_experiment('paper'))):,.0f}")
+    assert said == found
