@@ -6,6 +6,7 @@ import functools
 import hashlib
 import http.server
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import chdir
@@ -218,6 +219,34 @@ def test_networks_have_names(origin: Project) -> None:
     assert all(re.fullmatch("[a-z0-9]([a-z0-9-]*[a-z0-9])?", name) for name in artifacts)
     with dvc.api.open(CONTROL, repo=str(origin.folder), mode="rb") as stream:
         assert stream.read() == (origin.folder / CONTROL).read_bytes()
+
+
+def test_a_clone_makes_table_1_again_from_what_it_pulled_without_training(tmp_path: Path) -> None:
+    """Networks, images and cells are real here."""
+    table, cells = "paper_tables/smoke/table1.tex", Path("results/cells/smoke")
+    source = new_repository(tmp_path / "source")
+    source.edit(".gitignore", "/paper_tables/smoke/\n/results/cells/smoke/\n", "")
+    commit(source)
+    assert source.run(table).returncode == 0
+    result = source.trigact("publish", "smoke")
+    assert result.returncode == 0, result.stdout
+    (command,) = re.findall(r"git add (.*?) &&", result.stdout)
+    must(source, "git", "add", *command.split())
+    left = must(source, "git", "status", "--porcelain", "--untracked-files=all").splitlines()
+    assert [line for line in left if line[1] != " "] == []
+    commit(source)
+    copy = clone(source, tmp_path / "copy")
+    must(copy, "dvc", "pull")
+    result = copy.trigact("verify", "smoke")
+    assert result.returncode == 0, result.stdout
+    assert copy.planned(table) == {}
+    shutil.rmtree(copy.folder / cells)
+    for suffix in (".tex", ".csv", ".md"):
+        (copy.folder / table).with_suffix(suffix).unlink()
+    assert copy.planned(table).keys() == {"cell", "table"}
+    assert copy.run(table).returncode == 0
+    assert copy.contents(str(cells)) == source.contents(str(cells))
+    assert must(copy, "git", "status", "--porcelain") == ""
 
 
 @pytest.fixture
