@@ -264,6 +264,20 @@ def test_a_run_stopped_while_it_submits_leaves_nothing_in_the_queue(one_node: On
     assert len(states(one_node, before)) <= 2
 
 
+def test_jobs_of_a_run_in_a_container_take_the_python_on_their_path(one_node: OneNode, project: Project) -> None:
+    """Which starts the container again: with the options of docs/cluster.md, here without a container."""
+    (options,) = re.findall(r"^ +(--shared-fs-usage .*)$", cluster_md(), re.MULTILINE)
+    folder = project.folder / "in-container"
+    folder.mkdir()
+    python = folder / "python"
+    python.write_text(f'#!/bin/sh\necho "$@" >> {folder}/calls\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    end(start(one_node, project, DATASET, *options.split(), PATH=f"{folder}:{one_node.environment['PATH']}"))
+    assert (project.folder / DATASET).exists()
+    calls = (folder / "calls").read_text().splitlines()
+    assert any("-m snakemake" in call and "--target-jobs dataset:" in call for call in calls), calls
+
+
 def test_config_may_be_edited_while_jobs_wait(one_node: OneNode, project: Project) -> None:
     blockers = [one_node.query("sbatch", "--wrap", "sleep 600", "-o", "/dev/null") for _ in range(CPUS)]
     blocked = len(jobs(one_node))

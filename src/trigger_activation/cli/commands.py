@@ -216,6 +216,18 @@ def publish_artifacts(options: argparse.Namespace) -> int:
     return 0
 
 
+def write_crate(options: argparse.Namespace) -> int:
+    """Write an experiment's results with what they were made of into one file."""
+    from trigger_activation.report.crate import write_crate
+
+    config, plan = _config_and_plan()
+    _targets(plan, options.experiment)
+    file = Path(f"{options.experiment}.crate.zip")
+    files = write_crate(config, plan, options.experiment, file)
+    print(f"{file} written: {files} files of {options.experiment}, the workflow and config.")
+    return 0
+
+
 def show_unused(_: argparse.Namespace) -> int:
     """Print what config declares to no use; exit 1 if there is something."""
     notices = _plan().notices

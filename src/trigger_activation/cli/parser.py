@@ -98,6 +98,8 @@ def parser() -> argparse.ArgumentParser:
     _takes_rows(add("leaderboard", judging.show_leaderboard, board, "fashion16", "fashion16 mine.json --csv"))
     card = "what a hub should say of a protocol's networks or adversarial images, from their records"
     _takes_card(add("card", judging.show_card, card, "model fashion16", "data fashion16"))
+    crate = "write an experiment's results, records and workflow as an RO-Crate, for archives and registries"
+    _takes_experiment(add("crate", commands.write_crate, crate, "demo"))
     collect = add("gc", commands.collect_garbage, "list files in results/ that no experiment asks for", "", "--delete")
     collect.add_argument("--delete", action="store_true", help="delete them")
     add("unused", commands.show_unused, "for developers: what config declares and no experiment uses")
