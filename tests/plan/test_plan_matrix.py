@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.projects import ROOT, shipped_config, shipped_plan
 from trigger_activation.plan import Artifact, build_plan
-from trigger_activation.plan.config.schema import SLUG
+from trigger_activation.plan.config.values import SLUG
 from trigger_activation.plan.kinds import KINDS
 from trigger_activation.run.workflow import Workflow
 

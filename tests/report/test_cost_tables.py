@@ -10,7 +10,7 @@ from tests.report.test_tables import cell, facts
 from tests.support.projects import shipped_config
 from trigger_activation.errors import UserError
 from trigger_activation.plan.config.loader import validate
-from trigger_activation.plan.config.schema import Characteristic, CharacteristicsTable
+from trigger_activation.plan.config.tables import Characteristic, CharacteristicsTable
 from trigger_activation.plan.contents import BatchTiming, Cell, CostStudy, TrainingTime
 from trigger_activation.plan.layouts import CharacteristicsLayout, CostLayout, ShownColumn, ShownProtocol, ShownRow
 from trigger_activation.report.tables import render

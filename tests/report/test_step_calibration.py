@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.projects import ROOT, shipped_config
-from trigger_activation.plan.config import schema
+from trigger_activation.plan.config.values import WHITE_BOX
 from trigger_activation.report.published.audit import audit
 from trigger_activation.report.published.numbers import parse
 from trigger_activation.science.attacks import ATTACKS
@@ -54,7 +54,7 @@ def test_steps_in_config_are_those_that_fit_and_the_stronger_one(script: Any) ->
         return min(shares) < left[eps, "pgd", grey] / left[eps, "ifgsm", "0.4"] < max(shares)
 
     attacks = shipped_config().attacks
-    for name, grey in (("pgd", "0.765"), ("pgd_bare", "0.765"), (schema.WHITE_BOX, "2")):
+    for name, grey in (("pgd", "0.765"), ("pgd_bare", "0.765"), (WHITE_BOX, "2")):
         attack: Any = ATTACKS.instance({"class": "pgd", "eps": "8/255", "steps": 20, **attacks[name].parameters})
         assert attack.alpha * 255 == pytest.approx(float(grey), abs=1e-9), name
     assert [[fits(eps, grey) for eps in ("16/255", "24/255")] for grey in ("0.4", "0.765", "2")] == [

@@ -15,7 +15,7 @@ import yaml
 from tests.support.projects import Given, Project, one_sentence, shipped_plan, write_artifact
 from trigger_activation.errors import UserError
 from trigger_activation.plan import Artifact, Plan, kinds
-from trigger_activation.plan.config.schema import WHITE_BOX
+from trigger_activation.plan.config.values import WHITE_BOX
 from trigger_activation.plan.graph import Inputs
 from trigger_activation.science.attacks import ATTACKS
 from trigger_activation.store.freshness import Freshness, Status, differences

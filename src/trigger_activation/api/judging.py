@@ -18,7 +18,7 @@ from trigger_activation.api.loading import load_sets
 from trigger_activation.api.results import Accuracy, Evaluation, UnderAttack
 from trigger_activation.errors import UserError, suggest
 from trigger_activation.plan import Artifact
-from trigger_activation.plan.config.schema import STANDARD
+from trigger_activation.plan.config.values import STANDARD
 from trigger_activation.science.evaluation.foreign import Model, device_of, predicted_classes
 from trigger_activation.science.evaluation.uncertainty import Variance, estimate, scores, spread
 from trigger_activation.science.images import to_float

@@ -12,7 +12,7 @@ from torch import Tensor
 from trigger_activation.api.library import Library, chosen, library, names_of
 from trigger_activation.errors import UserError
 from trigger_activation.plan import Artifact
-from trigger_activation.plan.config.schema import STANDARD
+from trigger_activation.plan.config.values import STANDARD
 from trigger_activation.plan.recipes import DatasetParameters, TaeParameters
 from trigger_activation.science.attacks import ATTACKS
 from trigger_activation.science.deployment import DeployedNetwork

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from trigger_activation.api.library import Library, library
 from trigger_activation.api.results import Evaluation
 from trigger_activation.errors import UserError
-from trigger_activation.plan.config.schema import CLEAN, STANDARD, Config
+from trigger_activation.plan.config.schema import Config
+from trigger_activation.plan.config.values import CLEAN, STANDARD
 from trigger_activation.plan.contents import Cell
 from trigger_activation.store.documents import read_document
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from trigger_activation.errors import UserError, suggest
 from trigger_activation.plan import kinds, recipes
-from trigger_activation.plan.config.schema import CLEAN, STANDARD, Config, EnsembleSettings, Protocol, Variant
+from trigger_activation.plan.config.schema import Config, EnsembleSettings, Protocol, Variant
+from trigger_activation.plan.config.values import CLEAN, STANDARD
 from trigger_activation.plan.graph import Artifact, Inputs, Plan
 from trigger_activation.plan.kind import Kind, Names
 from trigger_activation.plan.layouts import Change, Facts, KindParameters

@@ -6,26 +6,22 @@ from collections.abc import Sequence
 
 from trigger_activation.errors import UserError
 from trigger_activation.plan import kinds, layouts
-from trigger_activation.plan.config.schema import (
-    CLEAN,
-    STANDARD,
-    WHITE_BOX,
+from trigger_activation.plan.config.schema import Config, Experiment, Selection
+from trigger_activation.plan.config.tables import (
     AccuracyTable,
     CharacteristicsTable,
     Column,
     ConceptFigure,
-    Config,
     CostTable,
-    Experiment,
     Figure,
     ParadigmFigure,
-    Selection,
     SupplementaryTable,
     Table,
     TableFigure,
     TheoryFigure,
     TriggerTable,
 )
+from trigger_activation.plan.config.values import CLEAN, STANDARD, WHITE_BOX
 from trigger_activation.plan.graph import Artifact, Plan
 from trigger_activation.plan.kind import Kind, Names
 from trigger_activation.plan.layouts import (

@@ -9,7 +9,9 @@ from typing import Any
 from trigger_activation.errors import UserError
 from trigger_activation.plan import kinds, recipes
 from trigger_activation.plan.artifacts import STUDY_BLOCKS, ProtocolArtifacts
-from trigger_activation.plan.config.schema import STANDARD, InformedSettings, Knowledge, SupplementaryRow
+from trigger_activation.plan.config.schema import InformedSettings
+from trigger_activation.plan.config.tables import SupplementaryRow
+from trigger_activation.plan.config.values import STANDARD, Knowledge
 from trigger_activation.plan.graph import Inputs
 from trigger_activation.plan.layouts import ShownColumn
 from trigger_activation.plan.variants import Resolved

@@ -8,14 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from trigger_activation.parameters import FrozenModel
-from trigger_activation.plan.config.schema import (
-    Characteristic,
-    InformedSettings,
-    Knowledge,
-    Pairs,
-    Surrogates,
-    WhiteBoxSettings,
-)
+from trigger_activation.plan.config.schema import InformedSettings, WhiteBoxSettings
+from trigger_activation.plan.config.tables import Characteristic
+from trigger_activation.plan.config.values import Knowledge, Pairs, Surrogates
 from trigger_activation.science.sanity import SanityLimits
 
 

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 from trigger_activation.plan import kinds, recipes
 from trigger_activation.plan.artifacts import ProtocolArtifacts
-from trigger_activation.plan.config.schema import Column, Config, Selection, Slot, Table
+from trigger_activation.plan.config.schema import Config, Selection
+from trigger_activation.plan.config.tables import Column, Table
+from trigger_activation.plan.config.values import Slot
 from trigger_activation.plan.graph import Artifact, Plan, digest
 from trigger_activation.plan.layouts import InPrint, LeftOut, Omission, PageFigure, PageTable, PartialTable
 from trigger_activation.plan.order import in_print

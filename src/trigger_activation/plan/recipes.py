@@ -11,7 +11,7 @@ from pydantic import Field
 
 from trigger_activation.parameters import FrozenModel
 from trigger_activation.plan.config.paper import Paper
-from trigger_activation.plan.config.schema import Knowledge
+from trigger_activation.plan.config.values import Knowledge
 from trigger_activation.plan.layouts import (
     ComparedTable,
     Facts,

@@ -7,13 +7,9 @@ from collections.abc import Mapping
 from trigger_activation.errors import UserError
 from trigger_activation.plan import kinds, recipes
 from trigger_activation.plan.artifacts import ProtocolArtifacts
-from trigger_activation.plan.config.schema import (
-    AccuracyTable,
-    Column,
-    Config,
-    Slot,
-    TriggerTable,
-)
+from trigger_activation.plan.config.schema import Config
+from trigger_activation.plan.config.tables import AccuracyTable, Column, TriggerTable
+from trigger_activation.plan.config.values import Slot
 from trigger_activation.plan.counterparts import counterpart
 from trigger_activation.plan.graph import Artifact, Plan
 from trigger_activation.plan.kind import Kind

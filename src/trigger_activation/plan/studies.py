@@ -5,7 +5,7 @@ from __future__ import annotations
 from trigger_activation.errors import UserError
 from trigger_activation.plan import kinds, recipes
 from trigger_activation.plan.artifacts import STUDY_BLOCKS
-from trigger_activation.plan.config.schema import CLEAN, STANDARD, WHITE_BOX
+from trigger_activation.plan.config.values import CLEAN, STANDARD, WHITE_BOX
 from trigger_activation.plan.graph import Inputs
 from trigger_activation.plan.informed import InformedStudies
 from trigger_activation.plan.kind import Kind

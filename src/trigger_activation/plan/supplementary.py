@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from trigger_activation.plan.config.schema import CLEAN, STANDARD, WHITE_BOX, WITHOUT_TRIGGER, SupplementaryRow
+from trigger_activation.plan.config.tables import SupplementaryRow
+from trigger_activation.plan.config.values import CLEAN, STANDARD, WHITE_BOX, WITHOUT_TRIGGER
 from trigger_activation.plan.layouts import ShownAttack, ShownColumn
 from trigger_activation.plan.studies import ProtocolStudies
 

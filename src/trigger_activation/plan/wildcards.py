@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import get_args
 
 from trigger_activation.errors import UserError
-from trigger_activation.plan.config.schema import SLUG, Config, Knowledge
+from trigger_activation.plan.config.schema import Config
+from trigger_activation.plan.config.values import SLUG, Knowledge
 from trigger_activation.plan.kind import Kind
 from trigger_activation.plan.kinds import KINDS
 

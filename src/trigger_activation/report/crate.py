@@ -73,7 +73,7 @@ def _targets(plan: Plan, experiment: str) -> dict[str, str]:
 
 def _described(config: Config, experiment: str) -> Any:
     """A crate with nothing in it yet but what it is."""
-    crate: Any = ROCrate(version="1.1")
+    crate: Any = ROCrate(version="1.1")  # type: ignore[no-untyped-call]
     crate.name = f"{config.experiments[experiment].title} ({experiment})"
     crate.description = "Tables, figures, cells and records of an experiment, and the workflow that makes them."
     crate.license = _entity(crate, LICENSE, "CreativeWork", name="MIT License", url=LICENSE)

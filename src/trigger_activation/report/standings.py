@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from trigger_activation.plan.config.schema import CLEAN
+from trigger_activation.plan.config.values import CLEAN
 from trigger_activation.plan.contents import Cell
 from trigger_activation.plan.layouts import AccuracyLayout, AnyTableLayout, ShownColumn
 from trigger_activation.report.narrowing import narrowed

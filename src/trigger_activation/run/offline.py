@@ -23,7 +23,8 @@ from torch import Generator, Tensor, nn
 from trigger_activation.errors import UserError
 from trigger_activation.plan import Plan, build_plan, kinds, recipes
 from trigger_activation.plan.config import Config, load_config
-from trigger_activation.plan.config.schema import STANDARD, Protocol
+from trigger_activation.plan.config.schema import Protocol
+from trigger_activation.plan.config.values import STANDARD
 from trigger_activation.plan.variants import Variants
 from trigger_activation.run.job import Job, stage_of
 from trigger_activation.run.spec import read_spec, write_spec

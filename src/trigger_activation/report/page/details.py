@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from trigger_activation.plan.config.schema import WITHOUT_TRIGGER
+from trigger_activation.plan.config.values import WITHOUT_TRIGGER
 from trigger_activation.plan.contents import Cell, Content, CostStudy, MeasuredTrigger, Observed, TriggerStudy
 from trigger_activation.report.tables.trigger import SCALE
 from trigger_activation.science.evaluation.contrast import estimated, over_images

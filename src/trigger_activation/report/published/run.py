@@ -8,7 +8,7 @@ from itertools import product
 from statistics import fmean
 
 from trigger_activation.lazy import numpy as np
-from trigger_activation.plan.config.schema import CLEAN
+from trigger_activation.plan.config.values import CLEAN
 from trigger_activation.plan.contents import Cell, Content, TriggerStudy
 from trigger_activation.plan.layouts import AccuracyLayout, ComparedTable, Counterpart, InPrint, TriggerLayout
 from trigger_activation.report.narrowing import narrowed

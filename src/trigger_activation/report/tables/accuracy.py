@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-from trigger_activation.plan.config.schema import CLEAN
+from trigger_activation.plan.config.values import CLEAN
 from trigger_activation.plan.contents import Cell, Content
 from trigger_activation.plan.layouts import AccuracyLayout, ShownColumn
 from trigger_activation.report.tables.facts import (

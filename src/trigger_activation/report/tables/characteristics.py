@@ -9,7 +9,7 @@ from statistics import mean
 from types import NoneType
 from typing import Any, TypeVar
 
-from trigger_activation.plan.config.schema import Characteristic
+from trigger_activation.plan.config.tables import Characteristic
 from trigger_activation.plan.contents import Cell, CostStudy
 from trigger_activation.plan.layouts import CharacteristicsLayout, ShownColumn
 from trigger_activation.report.narrowing import narrowed

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from trigger_activation.plan.config.schema import WITHOUT_TRIGGER
+from trigger_activation.plan.config.values import WITHOUT_TRIGGER
 from trigger_activation.plan.contents import Cell, InformedStudy, WhiteBoxStudy
 from trigger_activation.plan.layouts import ShownAttack, ShownColumn, SupplementaryLayout
 from trigger_activation.report.tables.accuracy import (

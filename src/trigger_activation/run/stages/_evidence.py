@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trigger_activation.plan.config.schema import STANDARD
+from trigger_activation.plan.config.values import STANDARD
 from trigger_activation.plan.kinds import PURIFIED, TAE
 from trigger_activation.plan.recipes import CellParameters, DatasetParameters
 from trigger_activation.run.job import Job, parameters_of

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
-from trigger_activation.plan.config.schema import CLEAN, WITHOUT_TRIGGER
+from trigger_activation.plan.config.values import CLEAN, WITHOUT_TRIGGER
 from trigger_activation.plan.contents import Cell
 from trigger_activation.plan.kinds import TAE
 from trigger_activation.plan.recipes import CellParameters, TaeParameters

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from trigger_activation.errors import UserError
 from trigger_activation.parameters import parse_fraction
-from trigger_activation.plan.config.schema import STANDARD
+from trigger_activation.plan.config.values import STANDARD
 from trigger_activation.plan.contents import (
     BatchTiming,
     ConceptStudy,
