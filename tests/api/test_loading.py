@@ -173,6 +173,18 @@ def test_importing_the_package_needs_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_what_the_workflow_needs_is_not_needed(here: Project) -> None:
+    absent = ("dvc", "jinja2", "loky", "matplotlib", "pandas", "psutil", "pygments", "rich", "snakemake")
+    code = (
+        "import sys\n"
+        f"sys.modules |= dict.fromkeys({absent})\n"
+        "from trigger_activation import evaluate, load_victim\n"
+        "print(evaluate(load_victim('smoke', 'vgg-s', 'at'), 'smoke', attacks=['pgd']))\n"
+    )
+    result = here.execute([sys.executable, "-c", code])
+    assert result.returncode == 0, result.stdout
+
+
 def test_an_installed_package_loads_from_a_folder_of_data(finished: Project, tmp_path: Path) -> None:
     """The package lies in one place, config and results in another, and the program runs in a third."""
     packages, data = tmp_path / "packages", tmp_path / "data"
