@@ -51,11 +51,11 @@ def trained(paradigm: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "count"), [("checkpoint", 14 * 5 * 2), ("tae", (2 + 13) * 5 * 2), ("cell", 3 * 14 + 13)]
+    ("kind", "count"), [("checkpoint", 14 * 5 * 2), ("tae", (6 + 13) * 5 * 2), ("cell", 7 * 14 + 13)]
 )
 def test_counts(kind: str, count: int) -> None:
-    """Two attacks on undefended networks, and one on those of each of the others, of five seeds and two architectures;
-    three rows of cells, and adaptive ones of all but the undefended, whose adaptive attacker is the other one."""
+    """Six attacks on undefended networks, and one on those of each of the others, of five seeds and two architectures;
+    seven rows of cells, and adaptive ones of all but the undefended, whose adaptive attacker is the other one."""
     assert len(of_kind(kind)) == count
 
 

@@ -90,9 +90,9 @@ def test_the_stage_attacks_the_mean_logits(trained_network: nn.Module, fashion16
         scratch=NO_SNAPSHOTS,
         device=torch.device("cpu"),
         spec=SimpleNamespace(path="taes.npz"),
-        publish_arrays=lambda arrays, checks: published.update(arrays, **checks),
+        publish_taes=lambda adversarial, checks: published.update(checks, images=adversarial),
     )
     make_tae(job)
     alone = ATTACKS.instance(attack).perturb(Ensemble(members), to_float(images), labels, seeded())
-    assert torch.equal(torch.from_numpy(published["images"]), to_bytes(alone))
+    assert torch.equal(published["images"], to_bytes(alone))
     assert published["gradient_passes"] == 2

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, TypeAdapter, ValidationError
 
-from tests.support.projects import one_sentence, shipped_config
+from tests.support.projects import one_sentence, shipped_config, shipped_plan
 from trigger_activation.errors import UserError, suggest
 from trigger_activation.parameters import Parameters, PixelFraction, grey_levels, parse_fraction, resolved
 from trigger_activation.plan.variants import REGISTRIES, Variants
@@ -248,7 +248,12 @@ def test_importing_every_algorithm_loads_no_torch() -> None:
     assert done.stdout.split() == []
 
 
-@pytest.mark.parametrize("protocol", shipped_config().protocols)
+def protocols_with(attack: str) -> list[str]:
+    taes = (artifact for artifact in shipped_plan().artifacts.values() if artifact.kind.name == "tae")
+    return sorted({tae.names["protocol"] for tae in taes if tae.names["attack"] == attack})
+
+
+@pytest.mark.parametrize("protocol", protocols_with("difgsm"))
 def test_difgsm_has_five_geometries_to_draw_from(protocol: str) -> None:
     config = shipped_config()
     side = config.datasets[config.protocols[protocol].dataset].image_size

@@ -55,7 +55,7 @@ def rendered(evidence: dict[str, list[float]]) -> dict[str, str]:
 
 def test_a_table_marks_the_cell_that_fails_and_says_why() -> None:
     found = rendered({"white_box": [43.0, 1.0]})
-    assert "| PGD | <u>42.50</u>† | **73.00** |" in found[".md"]
+    assert "| PGD | <u>42.50</u>† ± 0.00 | **73.00** ± 0.00 |" in found[".md"]
     assert "†: fails a sanity check" in found[".md"]
     assert r"\underline{42.50}$^{\dagger}$" in found[".tex"]
     assert found[".csv"].splitlines()[1].endswith(",white_box")

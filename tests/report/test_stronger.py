@@ -7,7 +7,8 @@ import io
 import pandas as pd
 import pytest
 
-from tests.report.test_supplementary import estimate, made_up, markdown_rows
+from tests.report.test_supplementary import made_up, markdown_rows
+from tests.support.means import mean_of
 from tests.support.projects import Project
 from tests.support.stronger import TABLES, with_stronger_tables
 from trigger_activation.plan import Plan, build_plan
@@ -25,7 +26,7 @@ def invented(path: str) -> Content:
     if "/informed/" not in path:
         column = file.removesuffix(".json")
         return made_up(path.replace(column, "none") if column in DEFENSES else path)
-    means = {attack if knows == "victim" else "off_diagonal": estimate(KNOWLEDGE[knows])}
+    means = {attack if knows == "victim" else "off_diagonal": mean_of(KNOWLEDGE[knows], KNOWLEDGE[knows])}
     given = {"knows": knows, "attack": attack, "column": file.removesuffix(".json"), "victims": [], "seeds": [0, 1]}
     return InformedStudy(path=path, **given, images=10, correct=[], means=means)
 
@@ -58,7 +59,7 @@ def tables(plan: Plan) -> dict[str, dict[str, str]]:
 def test_each_row_shows_the_mean_of_its_studies(
     table: str, row: str, value: str, tables: dict[str, dict[str, str]]
 ) -> None:
-    assert set(markdown_rows(tables[table][".md"])[row]) == {value}
+    assert {entry.partition(" ± ")[0] for entry in markdown_rows(tables[table][".md"])[row]} == {value}
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_each_row_shows_the_mean_of_its_studies(
             "preprocessing included. These attackers are measured on the first 500 test images and",
         ),
         ("stronger", "the networks of the first 2 seeds"),
-        ("stronger", "a cell of attackers who know more by up to"),
+        ("stronger", "Rows of attackers who know more: 95 % intervals over seeds and images reach up to ±0.0 points"),
         (
             "stronger_trigger",
             "it is added to undefended surrogates; attackers who train with the known trigger",

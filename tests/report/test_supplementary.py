@@ -66,7 +66,7 @@ def test_rows_go_from_clean_images_to_autoattack(demo: dict[str, str]) -> None:
         "MI-FGSM, all pairs",
         "MI-FGSM, different architectures",
         "MI-FGSM, same architecture, other seed",
-        "White-box PGD-20",
+        "White-box PGD-20 (step eps/4)",
         "White-box AutoAttack",
     ]
 
@@ -84,7 +84,7 @@ def test_a_dash_stands_where_a_single_seed_has_no_such_pair(demo: dict[str, str]
         ("Clean", "60.0"),
         ("PGD, all pairs", "60.0"),
         ("PGD, different architectures", "65.2"),
-        ("White-box PGD-20", "12.0"),
+        ("White-box PGD-20 (step eps/4)", "12.0"),
         ("White-box AutoAttack", "3.5"),
     ],
 )

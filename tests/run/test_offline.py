@@ -32,7 +32,7 @@ def tiny(project: Project) -> Project:
         "dataset: cifar10-jpeg": f"{TINY}dataset: fashion16",
         "[resnet18, vgg19]": f"[{', '.join(NETWORKS)}]",
         "batch_size: 128": "batch_size: 16",
-        "steps: 20, batch_size: 500": "steps: 2, batch_size: 20",
+        "steps: 20, batch_size: 500": "steps: 2, batch_size: 10",
     }.items():
         project.replace(PROTOCOL, old, new)
     return project

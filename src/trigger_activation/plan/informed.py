@@ -123,13 +123,6 @@ class InformedStudies(ProtocolArtifacts):
 
     def _undefended(self, seeds: Sequence[int]) -> Known:
         """The surrogates of the victims' seeds."""
-        trained = len(self.protocol.seeds.of(STANDARD))
-        if lacking := [seed for seed in seeds if seed >= trained]:
-            raise UserError(
-                f"config/protocols/{self.name}.yaml: rows that know the trigger attack seed {lacking[0]} by way of "
-                f"undefended networks of that seed, but only {trained} of each are trained: raise "
-                f"seeds.paradigms.{STANDARD}, or lower informed.seeds"
-            )
         return Known(inputs={"surrogates": self._checkpoints(self.protocol.networks, STANDARD, seeds)})
 
     def _trainings(self) -> Known:

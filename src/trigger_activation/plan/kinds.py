@@ -127,7 +127,7 @@ CELL = Kind(
     variant="{column}",
     runs_networks=True,
     weight=2,
-    watches=("deployment", "evaluation.accuracy", "evaluation.uncertainty", "images", "seeds"),
+    watches=("deployment", "evaluation.accuracy", "images", "seeds"),
 )
 TRIGGER = Kind(
     "trigger",
@@ -200,7 +200,7 @@ WHITE_BOX = Kind(
     variant="measured/whitebox/{paradigm}",
     runs_networks=True,
     weight=50,
-    watches=("evaluation.accuracy", "evaluation.uncertainty", "evaluation.white_box", "images", "seeds"),
+    watches=("evaluation.accuracy", "evaluation.white_box", "images", "seeds"),
 )
 INFORMED = Kind(
     "informed",
@@ -216,7 +216,7 @@ INFORMED = Kind(
     weight=50,
     watches=(
         *("attacks.engine", "defended", "deployment", "evaluation.accuracy", "evaluation.informed", "images", "seeds"),
-        *("evaluation.uncertainty", "training.known_trigger", "training.loop"),
+        *("training.known_trigger", "training.loop"),
     ),
 )
 TABLE = Kind(
