@@ -25,7 +25,7 @@ from trigger_activation.store.documents import read_document
 
 pytestmark = pytest.mark.workflow
 
-ATTACKS = ["pgd", "ifgsm", "mifgsm"]
+ATTACKS = ["pgd", "mifgsm"]
 
 
 def test_a_network_of_the_run_gets_the_numbers_of_its_cells(here: Project) -> None:

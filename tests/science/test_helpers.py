@@ -201,7 +201,10 @@ class TestPlan:
             if path.endswith("nrp.npz")
         }
         full = dict.fromkeys(("cifar10", "cifar100", "imagenet100"), "nrp-full__pretrained")
-        small = dict.fromkeys(("fashion16", "digit-pairs", "photos32", "smoke"), "nrp-xs__purification")
+        small = dict.fromkeys(
+            ("fashion16", "fashion16-again", "fashion16-ablation", "digit-pairs", "photos32", "smoke"),
+            "nrp-xs__purification",
+        )
         assert helpers == {
             protocol: (f"results/checkpoints/{protocol}/{name}/seed0.safetensors",)
             for protocol, name in (full | small).items()

@@ -194,7 +194,7 @@ class TestGuide:
         project.replace(
             "protocols/mine.yaml", "like: fashion16", "like: fashion16\nnetworks: [vgg-s]\nflip: null\ncost: null"
         )
-        project.replace("protocols/mine.yaml", "steps: 20", "steps: 2")
+        project.replace("protocols/mine.yaml", "steps: 20, batch_size: 30", "steps: 2, batch_size: 5")
         project.replace("protocols/mine.yaml", "images: 300", "images: 12")
         for split, count in (("train", 22), ("test", 4)):
             draw(EXTERNAL / "my-photos" / split, count=count)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -342,15 +343,16 @@ class Witness(nn.Module):
 
 
 class Cell:
-    """What ``make_cell`` asks of a job, with 23 test images and four victims."""
+    """What ``make_cell`` asks of a job, with 23 test images and four victims: one set of clean images, or four of
+    attacked ones, two surrogates of each of two seeds."""
 
     def __init__(self, images: Tensor, sets: int, preprocessing: dict[str, Any] | None, batch_size: int = 10) -> None:
         self.sets = [images.roll(shift, dims=0) for shift in range(sets)]
         self.victims = [Witness() for _ in range(4)]
         self.spec = SimpleNamespace(path="cell", inputs={"test": [SimpleNamespace(path="test")]})
         self.parameters = CellParameters(
-            surrogates="clean",
-            attack="clean",
+            surrogates="clean" if sets == 1 else "standard",
+            attack="clean" if sets == 1 else "pgd",
             column="x",
             networks=["a", "b"],
             seeds=[0, 1],
@@ -374,7 +376,10 @@ class Cell:
         assert role == "images"
         source = DatasetParameters(source={}, split="test", classes=9, image_size=28).as_json()
         return [
-            SimpleNamespace(path=f"set{number}", kind="dataset", parameters=source) for number in range(len(self.sets))
+            SimpleNamespace(
+                path=f"set{number}", kind="dataset" if len(self.sets) == 1 else "purified", parameters=source
+            )
+            for number in range(len(self.sets))
         ]
 
     def claimed_records(self, role: str) -> list[SimpleNamespace]:
@@ -401,7 +406,7 @@ class TestCell:
     def clean(self, fashion16_test: tuple[Tensor, Tensor]) -> Tensor:
         return fashion16_test[0][:23]
 
-    @pytest.mark.parametrize("sets", [1, 2])
+    @pytest.mark.parametrize("sets", [1, 4])
     def test_preprocesses_each_image_of_each_set_once(
         self, sets: int, clean: Tensor, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -417,7 +422,9 @@ class TestCell:
         assert torch.equal(torch.cat([images for images, _ in calls]), given)
         seeds = [seed for _, seeds in calls for seed in seeds]
         assert seeds == [seed for number in range(sets) for seed in image_seeds("cell", f"set{number}", 23)]
-        assert all(torch.equal(seen, 1 - given) for seen in cell.seen())
+        shown = [[0]] * 4 if sets == 1 else [[0, 1, 2], [0, 1, 3], [0, 2, 3], [1, 2, 3]]
+        for seen, numbers in zip(cell.seen(), shown, strict=True):
+            assert torch.equal(seen, torch.cat([1 - to_float(cell.sets[number]) for number in numbers]))
 
     @every_filter
     def test_victims_see_the_preprocessed_images(self, method: dict[str, Any], clean: Tensor) -> None:
@@ -431,18 +438,18 @@ class TestCell:
 
     def test_the_size_of_batches_does_not_matter(self, clean: Tensor) -> None:
         recipe = {"class": "resize_pad", "scale": 1.2}
-        one, other = (Cell(clean, 2, recipe, batch_size) for batch_size in (1, 50))
+        one, other = (Cell(clean, 4, recipe, batch_size) for batch_size in (1, 50))
         assert np.array_equal(one.classes, other.classes)
         assert one.content == other.content
         assert all(torch.equal(*pair) for pair in zip(one.seen(), other.seen(), strict=True))
 
     def test_predictions_are_ordered_by_seed_victim_surrogate_and_image(self, clean: Tensor) -> None:
-        cell = Cell(clean, 2, {"class": "jpeg", "quality": 50})
+        cell = Cell(clean, 4, {"class": "jpeg", "quality": 50})
         assert cell.classes.shape == (2, 2, 2, 23)
-        for number, images in enumerate(cell.sets):
+        for (seed, surrogate), images in zip(product(range(2), range(2)), cell.sets, strict=True):
             compressed = made("jpeg", quality=50).apply(to_float(images), range(23))
             expected = Witness()(compressed).argmax(dim=1).numpy()
-            assert (cell.classes[:, :, number] == expected).all()
+            assert (cell.classes[seed, :, surrogate] == expected).all()
 
     def test_victims_are_asked_without_gradients(self, clean: Tensor) -> None:
         cell = Cell(clean, 1, {"class": "gaussian", "sigma": 0.6})

@@ -72,8 +72,9 @@ def list_taes(protocol: str | None = None, *, project: str | Path | None = None)
         UserError: there is no such protocol or project.
 
     >>> from trigger_activation import list_taes
-    >>> [taes.attack for taes in list_taes("smoke") if taes.surrogate == "vgg-s" and taes.paradigm == "fixed_64"]
-    ['pgd', 'mifgsm']
+    >>> listed = [taes for taes in list_taes("smoke") if taes.surrogate == "vgg-s" and taes.paradigm == "fixed_64"]
+    >>> [(taes.attack, taes.seed) for taes in listed]
+    [('pgd', 0), ('pgd', 1)]
     """
     found = library(project)
     return [
