@@ -22,14 +22,14 @@ CELL, TABLE = "results/cells/smoke/standard/pgd/at.json", "paper_tables/smoke/ta
 CHECKPOINT = "results/checkpoints/smoke/vgg-s__at/seed0.safetensors"
 NOTHING: dict[str, int] = {}
 FOR_CELL = {"dataset": 2, "checkpoint": 4, "tae": 2, "cell": 1}
-FOR_TABLE = {"dataset": 2, "checkpoint": 14, "tae": 6, "cell": 24, "table": 1}
+FOR_TABLE = {"dataset": 2, "checkpoint": 16, "tae": 8, "cell": 18, "table": 1}
 TARGETS = {"table": 12, "figure": 6, "findings": 1, "comparison": 1, "audit": 1, "metrics": 1, "page": 1, **PDF}
 STUDIES = {"cost": 6, "trigger": 2, "flip": 1, "concept": 1, "theory": 1, "whitebox": 3}
-HEAVY = {"dataset": 2, "checkpoint": 16, "helper": 2, "tae": 32, "purified": 4, "purified_clean": 2}
-EVERYTHING = {**HEAVY, "cell": 51, **STUDIES, **TARGETS, "run_record": 1}
+HEAVY = {"dataset": 2, "checkpoint": 18, "helper": 2, "tae": 32, "purified": 8, "purified_clean": 2}
+EVERYTHING = {**HEAVY, "cell": 43, **STUDIES, **TARGETS, "run_record": 1}
 RENDERED = {"table": 10, "figure": 4, "findings": 1, "comparison": 1, "metrics": 1, "page": 1, **PDF}
-BELOW_CELLS = {"cell": 51, **RENDERED, "figure": 2}
-BELOW_TAES = {"tae": 32, "purified": 4, "cell": 38, "concept": 1, "theory": 1, **RENDERED}
+BELOW_CELLS = {"cell": 43, **RENDERED, "figure": 2}
+BELOW_TAES = {"tae": 32, "purified": 8, "cell": 30, "concept": 1, "theory": 1, **RENDERED}
 BELOW_CHECKPOINTS = {
     **{kind: count for kind, count in EVERYTHING.items() if kind not in ("dataset", "audit", "run_record")},
     **{"helper": 1, "purified_clean": 1},
@@ -79,7 +79,7 @@ HABITS = (
     Habit("`-F`", "-F", EVERYTHING, EVERYTHING),
     Habit("`-F TABLE`", f"-F {TABLE}", FOR_TABLE, FOR_TABLE),
     Habit("`--until RULE` where all that needs it is there", "--until checkpoint", "add --config complete=true"),
-    Habit("`--config complete=true`", "complete=true", {**EVERYTHING, "audit": 0}, {"run_record": 1, "page": 1}),
+    Habit("`--config complete=true`", "complete=true", {**EVERYTHING, "audit": 0}, {"run_record": 1, "page": 1, **PDF}),
     Habit("`TABLE --config complete=true`", f"{TABLE} complete=true", FOR_TABLE),
     Habit("`CELL --config complete=true`", f"{CELL} complete=true", FOR_CELL),
     Habit("`--rerun-triggers mtime`", "--rerun-triggers mtime", NOTHING),
@@ -183,7 +183,7 @@ def rules(artifacts: Iterable[Artifact]) -> dict[str, int]:
     return {name: names.count(name) for name in names}
 
 
-RULES = [kind.rule_name for kind in KINDS if kind.name not in ("ensemble", "imported", "audit")]
+RULES = [kind.rule_name for kind in KINDS if kind.name not in ("ensemble", "imported", "informed", "audit")]
 
 
 @pytest.mark.engine
@@ -203,7 +203,7 @@ def test_a_run_stops_at_any_rule(rule: str, clone: Project, smoke: tuple[Plan, l
 def test_a_run_leaves_out_any_rule(rule: str, clone: Project, smoke: tuple[Plan, list[Artifact]], call: Type) -> None:
     _, made = smoke
     left: set[str] = set()
-    for artifact in sorted(made, key=lambda artifact: artifact.kind.name == "page"):  # The page shows the run.
+    for artifact in sorted(made, key=lambda artifact: artifact.kind.name in ("page", "pdf")):  # They show the run.
         inputs = (*artifact.input_paths, *artifact.optional_paths)
         if artifact.kind.rule_name == rule or not left.isdisjoint(inputs):
             left.add(artifact.path)
