@@ -14,24 +14,11 @@ from tests.support.projects import shipped_plan
 from trigger_activation.cli.replicate import Run, compared
 from trigger_activation.errors import UserError
 from trigger_activation.plan import Artifact
-from trigger_activation.plan.contents import Findings, Verdict
+from trigger_activation.plan.contents import Findings, RunTotals, Verdict
 from trigger_activation.report.replication import Turn, report, turns, twins
 from trigger_activation.store.documents import Document
-from trigger_activation.store.environment import Environment
 from trigger_activation.store.records import Record
 
-FACTS: dict[str, Any] = {
-    "commit": None,
-    "dirty": False,
-    "packages": {"torch": "2.0"},
-    "python": "3",
-    "host": "h",
-    "machine": "m",
-    "gpu": False,
-    "seconds": 1.0,
-    "cpu_seconds": 1.0,
-    "peak_memory_mib": 1.0,
-}
 TABLE = shipped_plan()["paper_tables/demo/table1.tex"].parameters
 CELLS = len(TABLE.rows) * len(TABLE.columns)
 
@@ -104,7 +91,6 @@ def made_up(draw: int, arithmetic: str = "abc") -> Read:
 
     def read(path: str) -> Document:
         artifact: Artifact = shipped_plan()[path]
-        took = Environment(**FACTS, device="CPU", arithmetic=arithmetic)
         record = Record(
             path=path,
             kind=artifact.kind.name,
@@ -113,8 +99,13 @@ def made_up(draw: int, arithmetic: str = "abc") -> Read:
             versions={},
             inputs={},
             content_sha256=str(draw),
-            environment=took,
         )
+        if artifact.kind.name == "run":
+            packages = {"torch": ["2.0"]}
+            made = RunTotals(
+                kinds=[], devices=["CPU"], arithmetic=[arithmetic], machines=1, commits=[], packages=packages
+            )
+            return Document(record, made)
         if artifact.kind.name == "findings":
             return Document(record, findings("supported"))
         values = 50 + np.random.default_rng([draw, len(path)]).normal(size=len(artifact.settings["seeds"]))

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trigger_activation.errors import UserError, suggest
-from trigger_activation.plan import Plan, build_plan
+from trigger_activation.plan import Plan, build_plan, kinds
 from trigger_activation.plan.config import load_config
-from trigger_activation.plan.contents import Cell
+from trigger_activation.plan.contents import Cell, RunTotals
 from trigger_activation.plan.layouts import AccuracyLayout, Facts
 from trigger_activation.report.replication import Machine, Turn, report, turns, twins
+from trigger_activation.report.wording import listed
 from trigger_activation.store.committed import committed_document
 from trigger_activation.store.documents import Document, read_document
 
@@ -79,10 +80,7 @@ def compared(first: Run, second: Run) -> str:
         one.record.path: (one, other) for _, ones, others in shared for one, other in zip(ones, others, strict=True)
     }
     same = sum(one.record.content_sha256 == other.record.content_sha256 for one, other in pairs.values())
-    machines = {
-        run.title: [_machine(documents[position]) for documents in pairs.values()]
-        for position, run in enumerate((first, second))
-    }
+    machines = {run.title: _machine(run) for run in (first, second)}
     tables = [(layout, _cells(ones), _cells(others)) for layout, ones, others in shared]
     return report(twins(tables), _turns(first, second), machines, same, len(pairs))
 
@@ -127,8 +125,10 @@ def _turns(first: Run, second: Run) -> list[Turn]:
     return turns(*found) if len(found) == len(paths) else []
 
 
-def _machine(document: Document) -> Machine:
-    took = document.record.environment
-    if took is None:
-        return Machine("an unknown processor", "", "unknown")
-    return Machine(took.device, took.arithmetic, took.packages.get("torch", "unknown"))
+def _machine(run: Run) -> Machine | None:
+    """Where its networks were trained, if the account of the run is there."""
+    path = kinds.RUN.path({"experiment": run.experiment})
+    if path not in run.plan.artifacts or (document := run.read(path)) is None:
+        return None
+    made: RunTotals = document.content
+    return Machine(listed(made.devices), listed(made.arithmetic), listed(made.packages.get("torch", [])))

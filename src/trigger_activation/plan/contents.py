@@ -275,6 +275,8 @@ class RunTotals(Content):
 
     kinds: list[KindTotal]
     devices: list[str]
+    arithmetic: list[str] = Field(default_factory=list)
+    """How they round: equal where the same recipe gives the same bytes (see ``science.arithmetic``)."""
     machines: int
     commits: list[CodeState]
     packages: dict[str, list[str]]

@@ -281,7 +281,7 @@ RUN = Kind(
     "run",
     "paper_tables/{experiment}/run.json",
     stage="run.stages.reports:make_run",
-    version=1,
+    version=2,
     parameters=recipes.RunParameters,
     roles=("artifacts",),
     content=contents.RunTotals,

@@ -67,7 +67,7 @@ class Machine:
 
     def __str__(self) -> str:
         """In words."""
-        return f"{self.processor} (rounding {self.arithmetic or 'unknown'}, torch {self.torch})"
+        return f"{self.processor} (rounding {self.arithmetic or 'unknown'}, torch {self.torch or 'unknown'})"
 
 
 def twins(tables: Iterable[TwinTable]) -> list[Twin]:
@@ -100,7 +100,7 @@ def turns(first: Findings, second: Findings) -> list[Turn]:
 
 
 def report(
-    found: Sequence[Twin], verdicts: Sequence[Turn], machines: Mapping[str, Iterable[Machine]], same: int, total: int
+    found: Sequence[Twin], verdicts: Sequence[Turn], machines: Mapping[str, Machine | None], same: int, total: int
 ) -> str:
     """A replication in Markdown.
 
@@ -155,8 +155,8 @@ def _verdicts(verdicts: Sequence[Turn]) -> list[str]:
     return lines
 
 
-def _machines(machines: Mapping[str, Iterable[Machine]], same: int, total: int) -> list[str]:
-    where = listed([f"{name} on {listed(sorted(map(str, set(made))))}" for name, made in machines.items()])
+def _machines(machines: Mapping[str, Machine | None], same: int, total: int) -> list[str]:
+    where = listed([f"{name} on {made or 'a machine that no account names'}" for name, made in machines.items()])
     return [
         f"**Machines.** {where}. {same} of {total} cells have the same content. Equal content is expected where seeds "
         "and rounding are the same, and nowhere else: a few epochs amplify the last bit of a number."

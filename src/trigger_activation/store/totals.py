@@ -24,6 +24,7 @@ def summarise(records: Iterable[Record]) -> RunTotals:
     return RunTotals(
         kinds=[_total(kind, those) for kind, those in by_kind.items()],
         devices=sorted({environment.device for environment in environments}),
+        arithmetic=sorted({environment.arithmetic for environment in environments} - {""}),
         machines=len({environment.host for environment in environments}),
         commits=[CodeState(commit=commit, dirty=dirty) for commit, dirty in commits],
         packages=_versions(environments),
