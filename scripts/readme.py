@@ -12,8 +12,10 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import chdir
 from pathlib import Path
 
+from trigger_activation.cli.replicate import Run, compared
 from trigger_activation.plan import Plan, build_plan, kinds
 from trigger_activation.plan.config import load_config
 from trigger_activation.plan.config.schema import Config
@@ -21,6 +23,7 @@ from trigger_activation.plan.contents import Findings, WhiteBoxStudy
 from trigger_activation.plan.costs import CostModel
 from trigger_activation.report.wording import listed
 from trigger_activation.science.evaluation.contrast import over_images
+from trigger_activation.store.documents import read_document
 from trigger_activation.store.records import read_content
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,6 +35,8 @@ PART = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 OUTCOMES = ("supported", "contradicted", "open")
 WHITE_BOX = ("standard", "at", "fixed", "learnable")
 """Paradigms, or roles, whose white-box accuracy is told."""
+AGAIN = "demo-again"
+"""The experiment that is a second run of the demo."""
 LOOKED_AT = {"index.html": "page", "paper.pdf": "PDF", "comparison.md": "verdicts"}
 STYLE = """\
 text { font: 18px system-ui, sans-serif; fill: #1d1c1a; }
@@ -129,6 +134,14 @@ def coverage() -> str:
     return "\n".join([*head, *("| " + " | ".join(map(str, row.values())) + " |" for row in rows)])
 
 
+def replication(plan: Plan) -> str:
+    """What the demo and its second run both support, or that there is none."""
+    if not (ROOT / f"paper_tables/{AGAIN}/findings.json").exists():
+        return "That second run has not been made on this version yet."
+    with chdir(ROOT):
+        return compared(*(Run(name, plan, name, read_document) for name in ("demo", AGAIN)))
+
+
 def size(config: Config, plan: Plan) -> str:
     """What the demo and the whole paper consist of."""
     demo = Counter(artifact.kind.name for artifact in plan.of_experiment("demo"))
@@ -175,6 +188,7 @@ def parts() -> dict[str, Callable[[], str]]:
         "look": look,
         "caveats": lambda: caveats(config),
         "coverage": coverage,
+        "replication": lambda: replication(plan),
         "size": lambda: size(config, plan),
         "citation": lambda: citation(config),
     }

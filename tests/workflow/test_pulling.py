@@ -102,10 +102,10 @@ TRAINING = "paradigms/baselines.yaml", "regularisation: 0.6", "regularisation: 0
 CAPTION = "tables/table7.yaml", "title: Accuracy under", "title: Accuracies under"
 LABEL = "experiments/smoke.yaml", "label: 32/255}", "label: largest}"
 COLUMN = "experiments/smoke.yaml", "label: 32/255}\n", "label: 32/255}\n      - {victim: learn_4}\n"
-SEED = "protocols/smoke.yaml", "paradigms: {fixed_64: 2}", "paradigms: {fixed_64: 2, tdat: 2}"
+SEED = "protocols/smoke.yaml", "paradigms: {standard: 2, fixed_64: 2}", "paradigms: {standard: 2, fixed_64: 2, tdat: 2}"
 REPORTS = {"findings": 1, "comparison": 1, "metrics": 1, "page": 1, **PDF}
 ONE_TABLE = {"table": 1, **REPORTS}
-MIFGSM = {"tae": 8, "cell": 9, "table": 4, **REPORTS}
+MIFGSM = {"tae": 4, "cell": 6, "table": 3, **REPORTS}
 
 
 Edited = Callable[..., Path]
@@ -132,9 +132,9 @@ def edited(tmp_path: Path) -> Edited:
         pytest.param(CAPTION, ONE_TABLE, "", id="caption"),
         pytest.param(LABEL, ONE_TABLE, "", id="label"),
         pytest.param(ATTACK, MIFGSM, "/mifgsm", id="attack parameter"),
-        pytest.param(TRAINING, {"checkpoint": 2, "cell": 4, **ONE_TABLE}, "tdat", id="training parameter"),
+        pytest.param(TRAINING, {"checkpoint": 2, "cell": 3, **ONE_TABLE}, "tdat", id="training parameter"),
         pytest.param(COLUMN, {"checkpoint": 2, "cell": 2, **ONE_TABLE}, "learn_4", id="new column"),
-        pytest.param(SEED, {"checkpoint": 2, "cell": 4, **ONE_TABLE}, "tdat/seed1.safe|/tdat.json", id="new seed"),
+        pytest.param(SEED, {"checkpoint": 2, "cell": 3, **ONE_TABLE}, "tdat/seed1.safe|/tdat.json", id="new seed"),
     ],
 )
 def test_a_change_plans_exactly_what_depends_on_it(

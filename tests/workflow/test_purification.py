@@ -37,7 +37,8 @@ def test_no_purifier_runs_inside_a_cell_job(plan: Plan, purifier: str, monkeypat
 @pytest.mark.parametrize("purifier", PASSES)
 def test_each_image_set_is_purified_once(plan: Plan, purifier: str) -> None:
     folder = "results/purified/smoke"
-    taes = {f"{folder}/{network}__standard/seed0/pgd__{purifier}.npz" for network in ("vgg-s", "resnet18-xs")}
+    surrogates = [f"{network}__standard/seed{seed}" for network in ("vgg-s", "resnet18-xs") for seed in range(2)]
+    taes = {f"{folder}/{surrogate}/pgd__{purifier}.npz" for surrogate in surrogates}
     made = {path for path in plan.artifacts if path.startswith(folder) and purifier in path}
     assert made == {f"{folder}/clean/{purifier}.npz", *taes}
 
