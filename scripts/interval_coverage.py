@@ -38,7 +38,6 @@ from trigger_activation.science.evaluation.uncertainty import (
     Scores,
     contrast,
     estimate,
-    pooled,
     scores,
 )
 from trigger_activation.science.images import to_bytes, to_float
@@ -135,16 +134,9 @@ def estimates(correct: Answers, off: bool) -> Iterator[tuple[str, tuple[str, str
     """What tables say of one repetition: kind of statement, which one, estimate."""
     found = cells(correct, off)
     for (row, column), values in found.items():
-        spread = pooled([[found[row, other]] for other in COLUMNS if other != column])
         yield "a cell", (row, column), estimate(values)
-        yield "a cell of one seed", (row, column), estimate(values[:1], spread)
         if column != "standard":
             yield "a difference from w/o", (row, column), contrast(values, found[row, "standard"])
-            yield (
-                "the same, one seed against three",
-                (row, column),
-                contrast(values[:1], found[row, "standard"], spread),
-            )
 
 
 def images_alone(correct: Answers, off: bool) -> Iterator[tuple[str, tuple[str, str], Estimate]]:

@@ -1,4 +1,4 @@
-"""Differences between cells, and what single seeds borrow."""
+"""Differences between cells."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.stats import ttest_ind
 
 from tests.support.means import BLOCKS, mean_of
 from trigger_activation.science.evaluation.accuracy import all_pairs, pair_mean
-from trigger_activation.science.evaluation.contrast import borrowed, difference, estimated, over_images, told
+from trigger_activation.science.evaluation.contrast import difference, estimated, over_images, told
 from trigger_activation.science.evaluation.results import PairMean, mean_over
 
 RANDOM = np.random.default_rng(0)
@@ -51,20 +51,6 @@ def test_a_single_seed_decides_nothing_by_itself() -> None:
     assert found.one_seed
     assert found.margin() == math.inf
     assert "unknown" in told(found)
-
-
-def test_a_single_seed_borrows_the_mean_variance_of_columns_that_have_several() -> None:
-    columns = [[mean_of(48.0, 52.0)], [mean_of(70.0, 71.0, 72.0)], [mean_of(5.0)]]
-    spread = borrowed(columns)
-    assert spread.value == pytest.approx((8 + 1) / 2)
-    found = difference(mean_of(90.0), mean_of(10.0), spread)
-    assert found.variance.value == pytest.approx(2 * spread.value)
-    assert found.one_seed
-
-
-def test_what_is_borrowed_is_of_the_mean_over_the_rows() -> None:
-    """Networks that are strong under one attack and weak under another have no spread in the mean."""
-    assert borrowed([[mean_of(50.0, 60.0), mean_of(60.0, 50.0)]]).value == pytest.approx(0)
 
 
 def test_an_attack_on_fewer_images_keeps_its_mean_and_its_variance() -> None:

@@ -15,7 +15,6 @@ from trigger_activation.science.evaluation.uncertainty import (
     Variance,
     contrast,
     estimate,
-    pooled,
     scores,
 )
 
@@ -58,21 +57,11 @@ def test_paired_differences_cover_the_truth_and_are_narrower() -> None:
     assert np.median([found.margin() for found in paired]) < alone
 
 
-def test_a_single_seed_borrows_the_spread_of_others() -> None:
-    generator = np.random.default_rng(0)
-    hits = []
-    for _ in range(TRIES):
-        spread = pooled([[draw(generator, 3, 10, (2, 1, 1))] for _ in range(4)])
-        hits.append(covered(contrast(draw(generator, 1, 10, (2, 1, 1)), draw(generator, 3, 10, (2, 1, 1)), spread)))
-    assert LOWEST <= np.mean(hits) <= HIGHEST
-
-
 def test_a_single_seed_alone_decides_nothing() -> None:
     generator = np.random.default_rng(0)
     one, three = draw(generator, 1, 10, (1, 1, 1)), draw(generator, 3, 10, (1, 1, 1))
     assert estimate(one).margin() == math.inf
     assert contrast(one + 90, three).margin() == math.inf
-    assert pooled([[one]]) == UNKNOWN
 
 
 def test_without_image_noise_it_is_the_t_interval() -> None:

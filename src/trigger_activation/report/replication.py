@@ -13,7 +13,7 @@ from trigger_activation.plan.layouts import AccuracyLayout
 from trigger_activation.report.published.verdicts import Outcome
 from trigger_activation.report.tables.accuracy import in_rows, statistics
 from trigger_activation.report.wording import listed
-from trigger_activation.science.evaluation.contrast import borrowed, difference
+from trigger_activation.science.evaluation.contrast import difference
 from trigger_activation.science.evaluation.results import PairMean
 from trigger_activation.science.evaluation.uncertainty import Estimate
 
@@ -82,11 +82,9 @@ def twins(tables: Iterable[TwinTable]) -> list[Twin]:
 
 
 def _row(layout: AccuracyLayout, row: Sequence[Cell], other: Sequence[Cell]) -> Iterator[Twin]:
-    """Single seeds borrow the spread of the row's other columns, in both runs."""
     first, second = ([statistics(layout, cell) for cell in cells] for cells in (row, other))
-    variance = borrowed([mean] for mean in (*first, *second))
     for cell, before, after in zip(row, first, second, strict=True):
-        yield Twin(cell.path, before, after, difference(after, before, variance, paired=False))
+        yield Twin(cell.path, before, after, difference(after, before, paired=False))
 
 
 def turns(first: Findings, second: Findings) -> list[Turn]:
@@ -123,11 +121,11 @@ def _cells(found: Sequence[Twin]) -> list[str]:
     inside = sum(twin.inside for twin in known)
     furthest = max(known, key=lambda twin: abs(twin.difference.mean))
     shifts = math.sqrt(fmean(twin.difference.mean**2 for twin in known))
-    single = sum(twin.difference.one_seed for twin in known)
-    borrowing = f" ({single} of them of a single seed, with the spread of the columns beside them)" if single else ""
+    single = len(found) - len(known)
+    alone = f" Of {single} cells of a single seed nothing is known." if single else ""
     lines = [
         f"**Cells.** {inside} of {len(known)} ({100 * inside / len(known):.0f} %) lie inside the 95 % interval of the "
-        f"difference{borrowing}; {EXPECTED} % are expected to. Differences have a root mean square of {shifts:.1f} "
+        f"difference; {EXPECTED} % are expected to.{alone} Differences have a root mean square of {shifts:.1f} "
         f"points; the largest is {furthest.difference.mean:+.1f}, in `{furthest.path}`."
     ]
     if outside := sorted((t for t in known if not t.inside), key=lambda twin: -abs(twin.difference.mean)):

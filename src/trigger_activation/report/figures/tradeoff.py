@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -16,7 +15,6 @@ from trigger_activation.plan.layouts import AccuracyLayout, TradeoffLayout
 from trigger_activation.report.figures._captions import PAGE, caption, rows_of, table_facts
 from trigger_activation.report.figures._labels import Point, place
 from trigger_activation.report.tables.accuracy import PAIRS, SURROGATES, statistics
-from trigger_activation.report.tables.intervals import seed_variance
 from trigger_activation.report.wording import listed
 from trigger_activation.science.evaluation.contrast import estimated, over_images
 from trigger_activation.science.evaluation.results import PairMean, mean_over
@@ -41,7 +39,7 @@ class Estimate:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 %, over seeds and images; over images alone where no column has several seeds."""
+        """95 %, over seeds and images; of a single seed over images alone."""
         return self.mean - self.margin, self.mean + self.margin
 
     @property
@@ -71,15 +69,10 @@ class Defense:
         return [((left, y), (right, y)), ((x, low), (x, high))]
 
 
-def estimates(means: Sequence[PairMean]) -> list[Estimate]:
-    """Of one mean of each column; those of one seed borrow the spread of the others."""
-    variance = seed_variance(means)
-    known = variance.value < math.inf
-    found = [estimated(mean, variance) if known else over_images(mean) for mean in means]
-    return [
-        Estimate(mean.mean, each.margin(), mean.standard_deviation or 0.0)
-        for mean, each in zip(means, found, strict=True)
-    ]
+def estimated_by_bars(mean: PairMean) -> Estimate:
+    """A mean with what its bars show."""
+    found = estimated(mean) if len(mean.scores) > 1 else over_images(mean)
+    return Estimate(mean.mean, found.margin(), mean.standard_deviation or 0.0)
 
 
 def under_strongest_attack(means: Sequence[PairMean]) -> PairMean:
@@ -133,7 +126,8 @@ def _defenses(
     """The table's columns, their rows of attacks summarised."""
     rows = [[statistics(table, cell) for cell in row] for row in rows_of(table, cells)]
     clean, *attacked = rows
-    kept, withstood = estimates(clean), estimates([summary(means) for means in zip(*attacked, strict=True)])
+    kept = map(estimated_by_bars, clean)
+    withstood = (estimated_by_bars(summary(means)) for means in zip(*attacked, strict=True))
     return [
         Defense(column.label, *each)
         for column, each in zip(table.columns, zip(kept, withstood, styles, strict=True), strict=True)
@@ -154,7 +148,7 @@ def _key(family: str, colour: str, marker: str) -> Line2D:
 
 def _over(table: AccuracyLayout) -> str:
     several = any(column.seeds > 1 for column in table.columns)
-    return "seeds and test images, with the others' spread for a column of one seed" if several else "test images"
+    return "seeds and test images, of a column of one seed over test images alone" if several else "test images"
 
 
 def _sentences(table: AccuracyLayout, cells: Sequence[Cell]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from statistics import fmean
 
@@ -17,9 +17,9 @@ from trigger_activation.report.published.numbers import PrintedColumn, Published
 from trigger_activation.report.published.verdicts import Measure
 from trigger_activation.report.tables.accuracy import statistics
 from trigger_activation.report.tables.trigger import SCALE
-from trigger_activation.science.evaluation.contrast import borrowed, difference
+from trigger_activation.science.evaluation.contrast import difference
 from trigger_activation.science.evaluation.results import PairMean, mean_over
-from trigger_activation.science.evaluation.uncertainty import Estimate, Variance
+from trigger_activation.science.evaluation.uncertainty import Estimate
 
 PRINTED, OFF_DIAGONAL = "printed", "off_diagonal"
 
@@ -41,31 +41,20 @@ class Run:
 
     def __init__(self, cells: Mapping[Place, Measured]) -> None:
         self._cells = cells
-        self._spreads: dict[tuple[str, tuple[str, ...], str], Variance] = {}
 
     def measure(self, pairs: str) -> Measure:
         """Differences of cells, in the mean over one choice of pairs.
 
-        Cells of two protocols are of different test images and have no difference. A mean of one seed borrows the
-        spread of the columns beside it that have several.
+        Cells of two protocols are of different test images and have no difference.
         """
 
         def measured(left: Term, right: Term) -> Estimate | None:
             one, other = self._mean(left, pairs), self._mean(right, pairs)
             if one is None or other is None or one[0] != other[0]:
                 return None
-            return difference(one[1], other[1], self._spread(left, pairs))
+            return difference(one[1], other[1])
 
         return measured
-
-    def _spread(self, term: Term, pairs: str) -> Variance:
-        """Of a single seed, in the rows of a term."""
-        key = (term.table, term.rows, pairs)
-        if key not in self._spreads:
-            columns = dict.fromkeys(column for table, _, column in self._cells if table == term.table)
-            means = (self._mean(replace(term, column=column), pairs) for column in columns)
-            self._spreads[key] = borrowed([mean] for _, mean in filter(None, means))
-        return self._spreads[key]
 
     def _mean(self, term: Term, pairs: str) -> tuple[str, PairMean] | None:
         """Protocol and statistics of a term, if all its cells are there."""

@@ -20,10 +20,9 @@ from trigger_activation.report.tables.facts import (
     trained_elsewhere,
 )
 from trigger_activation.report.tables.grid import MISSING, Entry, Grid, Header, Row
-from trigger_activation.report.tables.intervals import RowMeans, in_csv, seed_variance, widest
+from trigger_activation.report.tables.intervals import RowMeans, in_csv, widest
 from trigger_activation.report.tables.marks import MARKS, marked
 from trigger_activation.science.evaluation.results import PairMean, mean_over
-from trigger_activation.science.evaluation.uncertainty import Variance
 from trigger_activation.science.sanity import failures
 
 C = TypeVar("C")
@@ -50,9 +49,8 @@ def build(layout: AccuracyLayout, cells: Sequence[Cell | None]) -> Grid:
         headers=headers(layout.columns),
         rows=_rows(layout, by_row),
         records=[
-            _record(layout, cell, column, variance)
+            _record(layout, cell, column)
             for row in by_row
-            for variance in [seed_variance(_shown(layout, row))]
             for cell, column in zip(row, layout.columns, strict=True)
             if cell is not None
         ],
@@ -146,12 +144,12 @@ def _notes(layout: AccuracyLayout, cells: Sequence[Cell | None]) -> list[str]:
     ]
 
 
-def _record(layout: AccuracyLayout, cell: Cell, column: ShownColumn, variance: Variance) -> dict[str, Any]:
+def _record(layout: AccuracyLayout, cell: Cell, column: ShownColumn) -> dict[str, Any]:
     off_diagonal = cell.means.get("off_diagonal")
     return {
         "attack": cell.attack,
         "column": column.name,
-        **in_csv(statistics(layout, cell), variance),
+        **in_csv(statistics(layout, cell)),
         "mean_all": cell.means["all"].mean,
         "mean_off_diagonal": off_diagonal.mean if off_diagonal else None,
         "seeds": len(cell.seeds),

@@ -6,14 +6,13 @@ import math
 from collections.abc import Sequence
 from itertools import takewhile
 
-from trigger_activation.report.tables.intervals import seed_variance
 from trigger_activation.science.evaluation.contrast import difference
 from trigger_activation.science.evaluation.results import PairMean
-from trigger_activation.science.evaluation.uncertainty import Variance
 
 MARKS = (
     "Bold: the best of a row and those below it, down to the first that lies outside the 95 % interval of the "
-    "difference, over images and seeds; underlined: the next. Where bold would be three quarters of a row, nothing is."
+    "difference, over images and seeds, as no single seed does; underlined: the next. Where bold would be three "
+    "quarters of a row, nothing is."
 )
 
 
@@ -25,8 +24,7 @@ def marked(row: Sequence[PairMean]) -> list[str]:
         row: means of cells over the same test images, unrounded.
     """
     ranked = sorted(row, key=lambda shown: -shown.mean)
-    variance = seed_variance(row)
-    best = list(takewhile(lambda shown: _as_good(ranked[0], shown, variance), ranked))
+    best = list(takewhile(lambda shown: _as_good(ranked[0], shown), ranked))
     if len(row) > 1 and 4 * len(best) >= 3 * len(row):
         return [""] * len(row)
     lowest = best[-1].mean if best else math.inf
@@ -34,7 +32,7 @@ def marked(row: Sequence[PairMean]) -> list[str]:
     return ["best" if each.mean >= lowest else "second" if each.mean == second else "" for each in row]
 
 
-def _as_good(highest: PairMean, other: PairMean, variance: Variance) -> bool:
+def _as_good(highest: PairMean, other: PairMean) -> bool:
     """Whether a difference of zero lies inside the interval."""
-    found = difference(highest, other, variance)
+    found = difference(highest, other)
     return found.mean <= found.margin()

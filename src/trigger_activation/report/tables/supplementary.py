@@ -29,7 +29,7 @@ from trigger_activation.report.tables.facts import (
     white_box_attacks,
 )
 from trigger_activation.report.tables.grid import Grid, Row
-from trigger_activation.report.tables.intervals import RowMeans, in_csv, seed_variance, widest
+from trigger_activation.report.tables.intervals import RowMeans, in_csv, widest
 from trigger_activation.report.tables.marks import MARKS
 from trigger_activation.report.wording import listed
 from trigger_activation.science.evaluation.results import PairMean
@@ -65,9 +65,8 @@ def build(layout: SupplementaryLayout, cells: Sequence[Content]) -> Grid:
             for row, means, group in zip(layout.rows, shown, by_row, strict=True)
         ],
         records=[
-            _record(row, column, cell, in_csv(mean, variance), layout.protocol.sanity)
+            _record(row, column, cell, in_csv(mean), layout.protocol.sanity)
             for row, group, means in zip(layout.rows, by_row, shown, strict=True)
-            for variance in [seed_variance(means)]
             for column, cell, mean in zip(layout.columns, group, means, strict=True)
             if cell is not None and mean is not None
         ],

@@ -10,7 +10,6 @@ Satterthwaite's (1946).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -59,7 +58,7 @@ class Estimate:
     mean: float
     variance: Variance
     one_seed: bool = False
-    """Whether a mean of a single seed takes part, whose spread over seeds is borrowed or unknown."""
+    """Whether a mean of a single seed takes part, whose spread over seeds is unknown."""
 
     @property
     def known(self) -> bool:
@@ -114,13 +113,13 @@ def estimate(values: Scores, seed_variance: Variance = UNKNOWN) -> Estimate:
 
     Args:
         values: see :data:`Scores`.
-        seed_variance: of a single seed's accuracy, for values that have no more than one (see :func:`pooled`).
+        seed_variance: of a single seed's accuracy, for values that have no more than one, if anything is known of it.
     """
     networks = Variance.of_mean(values.mean(axis=1)) if len(values) > 1 else seed_variance
     return Estimate(float(values.mean()), networks + Variance.of_mean(values.mean(axis=0)), len(values) == 1)
 
 
-def contrast(left: Scores, right: Scores, seed_variance: Variance = UNKNOWN, paired: bool = True) -> Estimate:
+def contrast(left: Scores, right: Scores, paired: bool = True) -> Estimate:
     """The mean of ``left`` minus that of ``right``, over the same blocks of test images.
 
     Cells of as many seeds share the surrogates of each seed, so their differences are taken seed by seed, unless they
@@ -128,24 +127,7 @@ def contrast(left: Scores, right: Scores, seed_variance: Variance = UNKNOWN, pai
     """
     if paired and len(left) == len(right) > 1:
         return estimate(left - right)
-    networks = [Variance.of_mean(each.mean(axis=1)) if len(each) > 1 else seed_variance for each in (left, right)]
+    networks = [Variance.of_mean(each.mean(axis=1)) if len(each) > 1 else UNKNOWN for each in (left, right)]
     difference = left.mean(axis=0) - right.mean(axis=0)
     variance = networks[0] + networks[1] + Variance.of_mean(difference)
     return Estimate(float(difference.mean()), variance, min(len(left), len(right)) == 1)
-
-
-def pooled(columns: Sequence[Sequence[Scores]]) -> Variance:
-    """The variance of a single seed's accuracy, from comparable columns that have several; unknown without any.
-
-    Args:
-        columns: the cells of each column. The cells of one column share its networks, so they count as one.
-    """
-    several = [[cell for cell in column if len(cell) > 1] for column in columns]
-    known = [
-        Variance(float(np.mean([cell.mean(axis=1).var(ddof=1) for cell in cells])), len(cells[0]) - 1)
-        for cells in several
-        if cells
-    ]
-    if not known:
-        return UNKNOWN
-    return sum(known[1:], start=known[0]) * (1 / len(known))
