@@ -67,12 +67,12 @@ class TestSorting:
     def test_a_heading_sorts_by_value_and_then_back(self, opened: Open) -> None:
         table = opened().locator("#table5 table")
         heading = table.locator("th[data-column='1']")
-        assert column(table, 1) == ["10.0", "0.100", "2.00"]
+        assert column(table, 1) == ["10", "0.10", "2.0"]
         assert sorted(SECONDS.values(), reverse=True) == [36000, 7200, 360]
         for direction, order in (
-            ("descending", ["10.0", "2.00", "0.100"]),
-            ("ascending", ["0.100", "2.00", "10.0"]),
-            (None, ["10.0", "0.100", "2.00"]),
+            ("descending", ["10", "2.0", "0.10"]),
+            ("ascending", ["0.10", "2.0", "10"]),
+            (None, ["10", "0.10", "2.0"]),
         ):
             heading.get_by_role("button").click()
             assert heading.get_attribute("aria-sort") == direction
