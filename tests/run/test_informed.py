@@ -84,9 +84,9 @@ def test_the_known_trigger_is_added_to_undefended_networks_of_the_other_architec
 def test_networks_are_trained_with_the_trigger_of_each_victim(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     known, original = [], KnownTrigger.of
 
-    def watched(trigger: torch.Tensor) -> KnownTrigger:
+    def watched(trigger: torch.Tensor, clamp: bool) -> KnownTrigger:
         known.append(trigger)
-        return original(trigger)
+        return original(trigger, clamp)
 
     monkeypatch.setattr(KnownTrigger, "of", watched)
     found = study(plan, TRAINED)

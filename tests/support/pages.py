@@ -30,7 +30,7 @@ from trigger_activation.plan.recipes import CellParameters, CostParameters, Flip
 from trigger_activation.run.spec import write_spec
 from trigger_activation.run.worker import perform
 from trigger_activation.science.evaluation.results import FlipPoint
-from trigger_activation.science.seeds import numpy_generator
+from trigger_activation.science.seeds import derive_seed
 from trigger_activation.store.records import Record, write_json_artifact
 
 TITLE = "Gallery & <script>alert(1)</script>"
@@ -93,7 +93,7 @@ def invent(artifact: Artifact) -> None:
         versions=dict(artifact.versions),
         inputs={},
     )
-    stream = numpy_generator(artifact.path, "invented")
+    stream = np.random.default_rng(derive_seed(artifact.path, "invented"))
     content = INVENTED[artifact.kind.name](artifact.parameters, stream).as_json()
     Path(artifact.path).parent.mkdir(parents=True, exist_ok=True)
     write_json_artifact(Path(artifact.path), content, record)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 
-import numpy as np
-
 from trigger_activation.lazy import torch
 
 
@@ -26,8 +24,3 @@ def image_seeds(path: str, images: str, count: int) -> list[int]:
 def torch_generator(path: str, stream: str, device: torch.device) -> torch.Generator:
     """A seeded torch generator on ``device``."""
     return torch.Generator(device).manual_seed(derive_seed(path, stream))
-
-
-def numpy_generator(path: str, stream: str) -> np.random.Generator:
-    """A seeded numpy generator."""
-    return np.random.default_rng(derive_seed(path, stream))

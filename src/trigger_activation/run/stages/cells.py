@@ -51,19 +51,17 @@ class Answers:
 
 def make_cell(job: Job[CellParameters]) -> None:
     """Evaluate every victim on the image sets of one cell."""
-    given, bare = job.parameters, None
-    test, labels = job.labelled("test", given.images)
+    test, labels = job.labelled("test", job.parameters.images)
     victims, records = job.networks("victims"), job.records("images")
-    if given.attack == CLEAN:
-        answers = _of_clean_images(job, victims, records)
-        correct = answers.matched == labels.cpu().numpy()
-        bare = without_triggers(job, victims, test, labels)
+    clean, truth = job.parameters.attack == CLEAN, labels.cpu().numpy()
+    answers = _of_clean_images(job, victims, records) if clean else _of_attacked_images(job, victims, records, test)
+    correct = answers.matched == truth
+    other_seed = None if answers.other_seed is None else answers.other_seed == truth
+    bare = without_triggers(job, victims, test, labels) if clean else None
+    if clean:
         evidence = of_clean_images(job, records[0], test, correct, bare)
     else:
-        answers = _of_attacked_images(job, victims, records, test)
-        correct = answers.matched == labels.cpu().numpy()
         evidence = of_taes(job, records, answers.budget, correct)
-    other_seed = None if answers.other_seed is None else answers.other_seed == labels.cpu().numpy()
     job.publish_by_product(answers.arrays)
     job.publish_json(_cell(job, correct, other_seed, bare, evidence))
 
@@ -81,19 +79,19 @@ def _of_attacked_images(
     job: Job[CellParameters], victims: Sequence[nn.Module], records: Sequence[Record], test: torch.Tensor
 ) -> Answers:
     """Victims see the images of the surrogates of their seed, and of their own architecture those of the next seed."""
-    seeds, surrogates = len(job.parameters.seeds), len(job.parameters.networks)
-    count = len(victims) // seeds
-    alike = job.parameters.victims is None and seeds > 1
-    matched = np.empty((seeds, count, surrogates, len(test)), dtype=np.uint16)
-    other_seed = np.empty((seeds, count, 1, len(test)), dtype=np.uint16) if alike else None
+    every_seed, surrogates = len(job.parameters.seeds), len(job.parameters.networks)
+    count = len(victims) // every_seed
+    alike = job.parameters.victims is None and every_seed > 1
+    matched = np.empty((every_seed, count, surrogates, len(test)), dtype=np.uint16)
+    other_seed = np.empty((every_seed, count, 1, len(test)), dtype=np.uint16) if alike else None
     budget = []
-    pairs = list(product(range(seeds), range(surrogates)))
+    pairs = list(product(range(every_seed), range(surrogates)))
     for (seed, surrogate), record in zip(tqdm(pairs, desc="image sets"), records, strict=True):
         images = job.images(record, len(test))
         if record.kind == TAE.name:
             attack = ATTACKS.instance(parameters_of(record, TaeParameters).attack)
             budget.append(check_budget(images, test, attack, record.path))
-        before = (seed - 1) % seeds
+        before = (seed - 1) % every_seed
         asked = [*victims[seed * count :][:count], *([victims[before * count + surrogate]] if alike else [])]
         predicted = accuracy.predict_each(asked, _as_victims_see(images, record.path, job)).cpu().numpy()
         matched[seed, :, surrogate] = predicted[:count]

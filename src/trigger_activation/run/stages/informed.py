@@ -105,7 +105,9 @@ def _contests(job: Job[InformedParameters], images: torch.Tensor, labels: torch.
         for other, name in enumerate(given.networks):
             if other != own:
                 stream = f"{path} by way of {name}"
-                yield Contest(stream, victim, partial(surrogate, stream, _trigger(job, victim), seed, other))
+                yield Contest(
+                    stream, victim, partial(surrogate, stream, _trigger(job, victim), victim.clamp, seed, other)
+                )
 
 
 def _trigger(job: Job[InformedParameters], victim: DeployedNetwork) -> torch.Tensor:
@@ -132,16 +134,17 @@ def _behind_preprocessing(
     return defended
 
 
-Surrogate = Callable[[str, torch.Tensor, int, int], nn.Module]
-"""The name of random streams, a known trigger, positions of a seed and of a network -> what is attacked."""
+Surrogate = Callable[[str, torch.Tensor, bool, int, int], nn.Module]
+"""The name of random streams, a known trigger, whether its sums are clamped, positions of seed and network -> what is
+attacked."""
 
 
 def _undefended(job: Job[InformedParameters]) -> Surrogate:
     """Undefended networks of the victim's seed, to which its trigger is added."""
     surrogates, count = job.networks("surrogates"), len(job.parameters.networks)
 
-    def triggered(_: str, trigger: torch.Tensor, seed: int, network: int) -> nn.Module:
-        return DeployedNetwork(surrogates[seed * count + network].network, trigger).eval()
+    def triggered(_: str, trigger: torch.Tensor, clamp: bool, seed: int, network: int) -> nn.Module:
+        return DeployedNetwork(surrogates[seed * count + network].network, trigger, clamp).eval()
 
     return triggered
 
@@ -150,7 +153,7 @@ def _trained(job: Job[InformedParameters], given: KnownTriggerTraining) -> Surro
     """Networks that are trained with the victim's trigger, each for one victim."""
     images, labels = job.labelled("train", given.images, margin=True)
 
-    def trained(stream: str, trigger: torch.Tensor, _: int, network: int) -> nn.Module:
+    def trained(stream: str, trigger: torch.Tensor, clamp: bool, _: int, network: int) -> nn.Module:
         torch.manual_seed(seeds.derive_seed(job.spec.path, f"{stream}, initialisation"))
         description = {
             "network": given.architectures[network],
@@ -159,8 +162,8 @@ def _trained(job: Job[InformedParameters], given: KnownTriggerTraining) -> Surro
         }
         fresh = build_network(description).to(job.device)
         streams = Streams(*(job.generator(f"{stream}, {name}") for name in Streams.__dataclass_fields__))
-        paradigm = KnownTrigger.of(trigger)
+        paradigm = KnownTrigger.of(trigger, clamp)
         train(fresh, paradigm, images, labels, given.training, streams, side=given.image_size)
-        return DeployedNetwork(fresh, trigger).eval()
+        return DeployedNetwork(fresh, trigger, clamp).eval()
 
     return trained

@@ -18,9 +18,9 @@ class KnownTrigger(TriggerActivation):
     _trigger: Any = PrivateAttr(None)
 
     @classmethod
-    def of(cls, trigger: Tensor) -> Self:
-        """The paradigm with the trigger (3, H, W) of a victim."""
-        paradigm = cls()
+    def of(cls, trigger: Tensor, clamp: bool = False) -> Self:
+        """The paradigm with the trigger (3, H, W) of a victim, clamped if the victim is."""
+        paradigm = cls(clamp=clamp)
         paradigm._trigger = trigger
         return paradigm
 
