@@ -12,7 +12,8 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -50,6 +51,34 @@ def string_key_reads(tree: ast.Module) -> Iterator[tuple[int, str]]:
             key = node.args[0]
         if isinstance(key, ast.Constant) and isinstance(key.value, str):
             yield node.lineno, key.value
+
+
+def keys_written(tree: ast.Module) -> Iterator[str]:
+    """Every key spelled where a mapping is made or filled: ``{"key": x}``, ``dict(key=x)``, ``x["key"] = y``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            yield from (key.value for key in node.keys if isinstance(key, ast.Constant) and isinstance(key.value, str))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict":
+            yield from (keyword.arg for keyword in node.keywords if keyword.arg)
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store) and isinstance(node.slice, ast.Constant):
+            yield str(node.slice.value)
+
+
+def reads_across_wings(package: Path, trees: Mapping[Path, ast.Module]) -> Iterator[str]:
+    """Reads by a spelled key that code of the same wing writes nowhere, and that of another one does."""
+    written: dict[str, set[str]] = defaultdict(set)
+    for path, tree in trees.items():
+        written[_wing(package, path)].update(keys_written(tree))
+    for path, tree in trees.items():
+        wing = _wing(package, path)
+        others = set().union(*(keys for name, keys in written.items() if name != wing))
+        for line, key in string_key_reads(tree):
+            if key in others - written[wing]:
+                yield f"{path.relative_to(package)}:{line} {key}"
+
+
+def _wing(package: Path, path: Path) -> str:
+    return path.relative_to(package).parts[0]
 
 
 def _annotations(node: ast.AST) -> Iterator[ast.AST]:
@@ -142,6 +171,7 @@ def main() -> None:
     lists = {
         "names at the top of the package": top_level(package),
         "reads by a spelled key": reads,
+        "of these, of what another wing writes": list(reads_across_wings(package, trees)),
         "files with facts about TAE sets": facts(options.folder, "tae", "results/taes/"),
         "files with facts about checkpoints": facts(options.folder, "checkpoint", "results/checkpoints/"),
         "files with facts about trigger studies": facts(options.folder, "trigger", "measured/trigger/"),

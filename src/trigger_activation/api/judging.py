@@ -14,7 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from trigger_activation.api.library import Library, chosen, library
-from trigger_activation.api.loading import load_sets
+from trigger_activation.api.loading import TaeSet, load_sets
 from trigger_activation.api.results import Accuracy, Evaluation, UnderAttack
 from trigger_activation.errors import UserError, suggest
 from trigger_activation.plan import Artifact
@@ -49,6 +49,15 @@ class Judge:
             for chunk, truth in chunks
         ]
         return np.asarray(torch.cat(found).numpy())
+
+    def answers(self, sets: Sequence[TaeSet]) -> tuple[Correct, dict[str, dict[str, Correct]]]:
+        """What is classified correctly, of clean images and, by attack and surrogate, of adversarial ones."""
+        most = max(sets, key=lambda each: len(each.labels))
+        clean = self.correct(most.clean_pixels, most.labels)
+        attacked: dict[str, dict[str, Correct]] = {}
+        for each in tqdm(sets, desc="image sets", disable=None):
+            attacked.setdefault(each.attack, {})[each.surrogate] = self.correct(each.pixels, each.labels)
+        return clean, attacked
 
     @classmethod
     def of(cls, model: Model, classes: int, batch_size: int, device: str | torch.device | None) -> Judge:
@@ -142,8 +151,7 @@ def evaluate(
         protocol: one of ``config/protocols``.
         attacks: those of the protocol that are asked for; all of them unless given.
         name: of the row; that of the model's class unless given.
-        family: of which surrogates the model is an equal: a network of the protocol, the class of one in
-            ``config/networks``, or ``none``. With it the mean is also taken without these surrogates.
+        family: of the model: a network of the protocol, the class of one, or ``none``; a second mean leaves it out.
         surrogates: how they were trained, or the protocol's role for that; undefended unless given.
         seed: of the surrogates.
         batch_size: of the calls.
@@ -151,39 +159,31 @@ def evaluate(
         project: its folder, see :mod:`trigger_activation.api`.
 
     Returns:
-        Accuracies in percent, with intervals that are about the choice of test images alone: the model comes once,
-        and so do its surrogates and their images.
+        Accuracies in percent, with intervals about the choice of test images alone: model and surrogates come once.
 
     Raises:
         UserError: a name does not exist, a file is not here and not published, or the model returns what it should not.
 
-    >>> import torchvision
+    >>> from torchvision.models import resnet18
     >>> from trigger_activation import evaluate
-    >>> model = torchvision.models.resnet18(num_classes=10)
-    >>> found = evaluate(model, "smoke", attacks=["pgd", "mifgsm"], family="resnet")
+    >>> found = evaluate(resnet18(num_classes=10), "smoke", attacks=["pgd", "mifgsm"], family="resnet")
     >>> list(found.row()), found.images, found.surrogates
     (['clean', 'pgd', 'mifgsm', 'mean'], 100, ['vgg-s', 'resnet18-xs'])
     >>> abs(found.mean.other_families.mean - found.mean.per_surrogate["vgg-s"]) < 1e-6
     True
     """
     found = library(project)
-    classes = found.config.datasets[found.protocol(protocol).dataset].classes
-    judge = Judge.of(model, classes, batch_size, device)
-    others = other_families(found, protocol, family)
-    sets = load_sets(found, protocol, _crafted(found, protocol, attacks, found.paradigm(protocol, surrogates), seed))
-    most = max(sets, key=lambda each: len(each.labels))
-    clean = judge.correct(most.clean_pixels, most.labels)
-    attacked: dict[str, dict[str, Correct]] = {}
-    for each in tqdm(sets, desc="image sets", disable=None):
-        attacked.setdefault(each.attack, {})[each.surrogate] = judge.correct(each.pixels, each.labels)
+    dataset, paradigm = found.config.datasets[found.protocol(protocol).dataset], found.paradigm(protocol, surrogates)
+    judge, others = Judge.of(model, dataset.classes, batch_size, device), other_families(found, protocol, family)
+    clean, attacked = judge.answers(load_sets(found, protocol, _crafted(found, protocol, attacks, paradigm, seed)))
     accuracy, under, mean = judged(clean, attacked, others)
     return Evaluation(
         model=name or str(getattr(model, "__name__", type(model).__name__)),
         protocol=protocol,
-        dataset=found.config.datasets[found.protocol(protocol).dataset].label,
+        dataset=dataset.label,
         images=len(clean),
         surrogates=list(next(iter(attacked.values()))),
-        surrogate_paradigm=found.paradigm(protocol, surrogates),
+        surrogate_paradigm=paradigm,
         surrogate_seed=seed,
         family=family,
         clean=accuracy,

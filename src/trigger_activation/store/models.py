@@ -8,10 +8,11 @@ from typing import Any
 import yaml
 
 from trigger_activation.plan.graph import Artifact, Plan
+from trigger_activation.plan.kinds import CHECKPOINT
 from trigger_activation.store import dvc
 from trigger_activation.store.atomic import write_text
 
-MODELS = Path("results/checkpoints/dvc.yaml")
+MODELS = Path(*Path(CHECKPOINT.pattern).parts[:2], "dvc.yaml")
 NOTE = """\
 # The published networks by name, written by `trigact publish`: `dvc get REPOSITORY PATH`, `dvc artifacts get`.
 """
