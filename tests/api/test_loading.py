@@ -17,7 +17,7 @@ import torch
 import trigger_activation
 from tests.support.image_sets import adversarial_images, write_tae_set
 from tests.support.projects import one_sentence
-from tests.support.smoke_project import ROOT, Project
+from tests.support.smoke_project import ROOT, Project, make
 from trigger_activation import list_taes, list_victims, load_surrogate, load_taes, load_victim
 from trigger_activation.api import catalog, judging, loading, ranking
 from trigger_activation.errors import UserError
@@ -212,3 +212,23 @@ def test_an_installed_package_loads_from_a_folder_of_data(finished: Project, tmp
         )
     assert result.returncode == 0, result.stderr
     assert result.stdout == f"{packages / source.name / '__init__.py'} 100\n"
+
+
+def test_the_first_images_stand_for_a_set_that_is_not_here(
+    finished: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trigger_activation.plan.sharing.IMAGES", 40)
+    copy = finished.copy_to(tmp_path / "copy")
+    with chdir(copy.folder):
+        whole = load_taes("smoke", "vgg-s", "pgd")
+        plan = build_plan(load_config(Path("config")))
+        excerpt = TAE.replace("/taes/", "/excerpts/")
+        assert excerpt in {artifact.path for artifact in plan.of_experiment("smoke")}
+        assert excerpt not in {artifact.path for artifact in plan.upstream(plan.targets["smoke"].values())}
+        make(plan, excerpt)
+        assert len(load_taes("smoke", "vgg-s", "pgd")) == 100
+        Path(TAE).unlink()
+        first = load_taes("smoke", "vgg-s", "pgd")
+    assert len(first) == 40
+    assert torch.equal(first.pixels, whole.pixels[:40])
+    assert torch.equal(first.labels, whole.labels[:40])

@@ -12,7 +12,7 @@ from trigger_activation.plan.kinds import KINDS
 from trigger_activation.store import fingerprints
 
 READ_IMAGES = {
-    *("checkpoint", "ensemble", "helper", "tae", "purified", "cell"),
+    *("checkpoint", "ensemble", "helper", "tae", "excerpt", "purified", "cell"),
     *("trigger", "flip", "concept", "theory", "cost", "whitebox", "informed"),
     "dataset",
 }

@@ -385,7 +385,7 @@ class TestMerkleTree:
         project.replace("attacks/gradient.yaml", "step_size: 0.095625*eps", "step_size: 3/255")
         changed = self.changed(project.plan())
         assert changed == self.of_attack("pgd")
-        kinds = {"tae", "purified", "cell", "concept", "theory", "table", "figure", "comparison", "metrics"}
+        kinds = {"tae", "excerpt", "purified", "cell", "concept", "theory", "table", "figure", "comparison", "metrics"}
         assert self.kinds(changed) == kinds | {"findings", "page", "run", "pdf"}
 
     def test_a_version_of_an_attack(self, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,7 +110,11 @@ def test_it_chooses_what_first_tables_and_evaluations_need(config: Config, plan:
     assert "results/checkpoints/fashion16/vgg-s__standard/seed2.safetensors" in chosen
     assert "results/checkpoints/fashion16/vgg-s__tdat/seed0.safetensors" not in chosen
     assert not any("/purified/" in file or file.endswith("train.npz") for file in chosen)
-    assert all("/seed0/" in file for file in chosen if "/taes/" in file)
+    crafted = [file for file in chosen if "/taes/" in file or "/excerpts/" in file]
+    assert all("__standard/seed0/" in file for file in crafted)
+    assert "results/excerpts/fashion16/vgg-s__standard/seed0/pgd.npz" in crafted
+    assert "results/taes/fashion16/vgg-s__standard/seed0/l2t.npz" in crafted
+    assert not {file.replace("/taes/", "/excerpts/") for file in crafted if "/taes/" in file} & set(crafted)
 
 
 def test_a_literal_dvc_pull_in_a_clone_brings_it_all(origin: Project, tmp_path: Path, chosen: set[str]) -> None:

@@ -6,3 +6,12 @@ use rule dataset as tae with:
         recipe=changed("tae"),
     pathvars:
         file="results/taes/<surrogate>/{attack}.npz",
+
+
+use rule dataset as excerpt with:
+    input:
+        images=needs("excerpt", "images"),
+        test=needs("excerpt", "test"),
+        recipe=changed("excerpt"),
+    pathvars:
+        file="results/excerpts/<surrogate>/{attack}.npz",

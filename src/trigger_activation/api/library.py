@@ -52,6 +52,18 @@ class Library:
         """The TAE sets of a protocol."""
         yield from self._of(protocol, kinds.TAE.name)
 
+    def nearest_set(self, tae: Artifact) -> Artifact:
+        """What stands for a TAE set: its excerpt where that is here or published, and the set is not here itself."""
+        excerpt = self.plan.artifacts.get(kinds.EXCERPT.path(tae.names))
+        if excerpt is None or self.is_here(tae) or not (self.is_here(excerpt) or self._is_published(excerpt)):
+            return tae
+        return excerpt
+
+    def _is_published(self, artifact: Artifact) -> bool:
+        """Whether somebody has published files of its folder."""
+        folder = kinds.shared_folder(artifact.path)
+        return folder is not None and (self.folder / f"{folder}.dvc").is_file()
+
     def cells(self, protocol: str) -> Iterator[Artifact]:
         """The cells of a protocol."""
         yield from self._of(protocol, kinds.CELL.name)

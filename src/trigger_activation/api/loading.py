@@ -129,6 +129,8 @@ def load_taes(
 ) -> TaeSet:
     """The adversarial images of one attack on one surrogate, in the order of the test images.
 
+    Of a set that is not here but published as an excerpt, they are the first ones.
+
     Args:
         protocol: one of ``config/protocols``.
         surrogate: an architecture of the protocol.
@@ -164,12 +166,13 @@ def load_sets(found: Library, protocol: str, artifacts: Sequence[Artifact]) -> l
     Raises:
         UserError: see :func:`load_taes`.
     """
-    test = found.test_images(protocol)
-    found.fetch([test, *artifacts])
+    test, kept = found.test_images(protocol), [found.nearest_set(each) for each in artifacts]
+    found.fetch([test, *kept])
     clean, labels = _labelled(found, test)
     data_set = hash_file(found.path(test))
     return [
-        _tae_set(protocol, artifact, TaeFile(found.path(artifact)), clean, labels, data_set) for artifact in artifacts
+        _tae_set(protocol, tae, each.path, TaeFile(found.path(each)), clean, labels, data_set)
+        for tae, each in zip(artifacts, kept, strict=True)
     ]
 
 
@@ -181,17 +184,19 @@ def _labelled(found: Library, test: Artifact) -> tuple[Tensor, Tensor]:
     return images, torch.from_numpy(arrays["labels"])
 
 
-def _tae_set(protocol: str, artifact: Artifact, file: TaeFile, clean: Tensor, labels: Tensor, data_set: str) -> TaeSet:
+def _tae_set(
+    protocol: str, tae: Artifact, path: str, file: TaeFile, clean: Tensor, labels: Tensor, data_set: str
+) -> TaeSet:
     count = len(file)
     pixels = file.images(clean[:count], data_set)
-    given = artifact.parameters
+    given = tae.parameters
     assert isinstance(given, TaeParameters)
     attack = ATTACKS.instance(given.attack)
     largest = largest_change(pixels, clean[:count])
     if attack.keeps_budget and largest > attack.eps * 255:
         raise UserError(
-            f"{artifact.path} differs from the test images by {largest}/255 where {float(attack.eps * 255):g}/255 are "
+            f"{path} differs from the test images by {largest}/255 where {float(attack.eps * 255):g}/255 are "
             "allowed, as if it were of another data set: delete it and pull it or make it again"
         )
-    names = names_of(artifact)
+    names = names_of(tae)
     return TaeSet(protocol, names["network"], names["attack"], pixels, clean[:count], labels[:count])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from trigger_activation.errors import UserError
-from trigger_activation.plan import kinds, layouts
+from trigger_activation.plan import kinds, layouts, recipes, sharing
 from trigger_activation.plan.config.schema import Config, Experiment, Selection
 from trigger_activation.plan.config.tables import (
     AccuracyTable,
@@ -90,6 +90,15 @@ class ExperimentPlanner:
             else:
                 targets[kind] = reports.report(kind, tables)
         self.plan.targets[self.name] = targets
+        self.plan.extras[self.name] = tuple(self._excerpts())
+
+    def _excerpts(self) -> Iterator[str]:
+        """Of the large TAE sets that judge any model."""
+        parameters, versions = recipes.ExcerptParameters(images=sharing.IMAGES), {"stage": kinds.EXCERPT.version}
+        for tae in list(self.plan.upstream(self.plan.targets[self.name].values())):
+            if tae.kind is kinds.TAE and sharing.judges(tae) and sharing.is_large(tae):
+                inputs = {"images": (tae.path,), "test": tae.inputs["test"]}
+                yield self.plan.add(Artifact(kinds.EXCERPT, tae.names, parameters, versions, inputs))
 
     def _slot(self, slot: str, asker: str) -> ProtocolStudies:
         if slot not in self.protocols:

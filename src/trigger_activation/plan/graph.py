@@ -92,6 +92,8 @@ class Plan:
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     targets: dict[str, dict[str, str]] = field(default_factory=dict)
     """Experiment -> table or figure name -> path of its artifact."""
+    extras: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Experiment -> paths of what a complete run makes too, though no table or figure needs it."""
     notices: list[str] = field(default_factory=list)
     """What config declares to no use, a sentence each."""
 
@@ -164,8 +166,8 @@ class Plan:
                 stack.extend((parent, False) for parent in reversed(self[path].input_paths))
 
     def of_experiment(self, experiment: str) -> list[Artifact]:
-        """Everything that one experiment needs, inputs first."""
-        return list(self.upstream(self.targets[experiment].values()))
+        """Everything that a complete run of one experiment makes, inputs first."""
+        return list(self.upstream([*self.targets[experiment].values(), *self.extras.get(experiment, ())]))
 
 
 def _check_roles(artifact: Artifact) -> None:

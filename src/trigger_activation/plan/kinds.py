@@ -96,6 +96,19 @@ TAE = Kind(
     weight=7,
     watches=("attacks.engine", "deployment", "ensembles", "evaluation.loss", "images", "seeds"),
 )
+EXCERPT = Kind(
+    "excerpt",
+    f"results/excerpts/{SURROGATE}/{{attack}}.npz",
+    stage="run.stages.attacks:make_excerpt",
+    version=1,
+    parameters=recipes.ExcerptParameters,
+    roles=("images", "test"),
+    plural="Excerpts of these",
+    variant="{attack}",
+    weight=1,
+    watches=("images",),
+)
+"""What of a TAE set the remote inside the repository has room for."""
 PURIFIED = Kind(
     "purified",
     f"results/purified/{SURROGATE}/{{attack}}__{{purifier}}.npz",
@@ -305,7 +318,7 @@ PDF = Kind(
 )
 
 KINDS = (
-    *(DATASET, CHECKPOINT, ENSEMBLE, IMPORTED, HELPER, TAE, PURIFIED, PURIFIED_CLEAN),
+    *(DATASET, CHECKPOINT, ENSEMBLE, IMPORTED, HELPER, TAE, EXCERPT, PURIFIED, PURIFIED_CLEAN),
     *(CELL, TRIGGER, FLIP, CONCEPT, THEORY, COST, WHITE_BOX, INFORMED),
     *(TABLE, FIGURE, FINDINGS, COMPARISON, AUDIT, METRICS, RUN, PAGE, PDF),
 )

@@ -83,6 +83,12 @@ class TaeParameters(KindParameters):
     """Whether the surrogate is attacked without its trigger."""
 
 
+class ExcerptParameters(KindParameters):
+    """Of the first images of a TAE set."""
+
+    images: int
+
+
 class PurifiedParameters(KindParameters):
     """Of a purified image set."""
 

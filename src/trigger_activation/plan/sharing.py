@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from trigger_activation.plan.config.schema import Config
+from trigger_activation.plan.config.values import STANDARD
 from trigger_activation.plan.graph import Artifact, Plan
-from trigger_activation.plan.kinds import CELL, CHECKPOINT, DATASET, ENSEMBLE, IMPORTED, TAE
+from trigger_activation.plan.kinds import CELL, CHECKPOINT, DATASET, ENSEMBLE, EXCERPT, IMPORTED, TAE
 
 LIMIT = 100 * 2**20
 """Bytes that the remote inside the repository may hold."""
@@ -19,15 +20,17 @@ TABLES = ("table1", "table8")
 CONTROL = "noise_augmentation"
 """The class of the paradigm whose networks it holds too, whatever table shows them."""
 SEED = "0"
-"""Of the surrogates whose TAE sets it holds."""
+"""Of the undefended surrogates whose TAE sets it holds."""
+IMAGES = 1000
+"""The most images of each of these; larger ones have an excerpt."""
 NETWORKS = (CHECKPOINT.name, ENSEMBLE.name, IMPORTED.name)
 
 
 def in_repository(config: Config, plan: Plan, experiments: Iterable[str]) -> set[str]:
     """The files of some experiments that the remote inside the repository holds.
 
-    Predictions of all cells, the networks of :data:`TABLES` and of the control, TAE sets of the first seed, and the
-    test images that these and any evaluation start from.
+    Predictions of all cells, the networks of :data:`TABLES` and of the control, the first images of the TAE sets that
+    judge any model, and the test images that these and any evaluation start from.
     """
     return {file for experiment in experiments for file in _of_experiment(config, plan, experiment)}
 
@@ -49,5 +52,15 @@ def _is_control(config: Config, artifact: Artifact) -> bool:
 
 def _is_small(artifact: Artifact) -> bool:
     if artifact.kind is TAE:
-        return artifact.names["seed"] == SEED
-    return artifact.kind is DATASET and artifact.names["split"] == "test"
+        return judges(artifact) and not is_large(artifact)
+    return artifact.kind is EXCERPT or (artifact.kind is DATASET and artifact.names["split"] == "test")
+
+
+def judges(tae: Artifact) -> bool:
+    """Whether any model may be judged by a TAE set: what it was crafted on is undefended, and of the first seed."""
+    return tae.names["paradigm"] == STANDARD and tae.names["seed"] == SEED
+
+
+def is_large(tae: Artifact) -> bool:
+    """Whether a TAE set has more images than the remote inside the repository takes."""
+    return bool(tae.parameters.images > IMAGES)

@@ -101,9 +101,11 @@ class Workflow:
     def _default(self) -> list[str]:
         """What the chosen experiment asks for: tables, figures and reports; with ``complete`` every artifact, with
         ``allow_missing`` tables alone. Without LaTeX there is no PDF among them."""
-        paths = self.plan.targets[self.config.experiment].values()
-        artifacts = [artifact.path for artifact in self.plan.upstream(paths)] if self.complete else paths
-        return [path for path in artifacts if self._is_possible(self.plan[path].kind)]
+        chosen = self.config.experiment
+        everything = [artifact.path for artifact in self.plan.of_experiment(chosen)] if self.complete else None
+        return [
+            path for path in everything or self.plan.targets[chosen].values() if self._is_possible(self.plan[path].kind)
+        ]
 
     def _is_possible(self, kind: Kind) -> bool:
         return (kind is kinds.TABLE or not self.allow_missing) and (kind is not kinds.PDF or engine_is_there())

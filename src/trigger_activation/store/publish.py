@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trigger_activation.errors import UserError
 from trigger_activation.plan.graph import Artifact, Plan
-from trigger_activation.plan.kinds import shared_folder
+from trigger_activation.plan.kinds import EXCERPT, shared_folder
 from trigger_activation.plan.sharing import LIMIT
 from trigger_activation.store import dvc
 from trigger_activation.store.environment import git
@@ -99,7 +99,10 @@ def _problem(artifact: Artifact, path: str, freshness: Freshness) -> str | None:
 def _check_cells(plan: Plan, published: Collection[str]) -> None:
     """Refuse what the cells and studies here were not made from: a clone would find them stale."""
     records = {path: record for path in published if (record := read_record(path))}
-    others = [artifact.path for artifact in plan.artifacts.values() if _is_of_other_bytes(artifact, records)]
+    excerpts = [record for record in records.values() if record.kind == EXCERPT.name]
+    hashes = {path: sha256 for record in excerpts for path, sha256 in record.inputs.items()}
+    hashes |= {path: record.sha256 for path, record in records.items()}
+    others = [artifact.path for artifact in plan.artifacts.values() if _is_of_other_bytes(artifact, records, hashes)]
     if others:
         shown = " ".join(others[:SHOWN])
         more = f" and {len(others) - SHOWN} more, which `trigact verify` lists" if len(others) > SHOWN else ""
@@ -109,15 +112,15 @@ def _check_cells(plan: Plan, published: Collection[str]) -> None:
         )
 
 
-def _is_of_other_bytes(artifact: Artifact, published: Mapping[str, Record]) -> bool:
+def _is_of_other_bytes(artifact: Artifact, published: Mapping[str, Record], hashes: Mapping[str, str]) -> bool:
     """Whether a cell or study that is here was made from other bytes than some of these artifacts have."""
     if not artifact.kind.is_in_git or artifact.kind.is_rendered:
         return False
-    inputs = [path for path in artifact.input_paths if path in published]
+    inputs = [path for path in artifact.input_paths if path in hashes]
     predictions = [path for path in artifact.by_products if path in published]
     if not (inputs or predictions) or (record := read_record(artifact.path)) is None:
         return False
-    return any(record.inputs.get(path) != published[path].sha256 for path in inputs) or any(
+    return any(record.inputs.get(path) != hashes[path] for path in inputs) or any(
         record.inputs != published[path].inputs for path in predictions
     )
 

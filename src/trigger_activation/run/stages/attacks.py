@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from tqdm import tqdm
 
-from trigger_activation.plan.recipes import PurifiedParameters, TaeParameters
+from trigger_activation.plan.recipes import ExcerptParameters, PurifiedParameters, TaeParameters
 from trigger_activation.run.job import Job
 from trigger_activation.run.stages._evidence import same_twice
 from trigger_activation.run.stages._shared import check_budget, equipped
@@ -45,6 +45,12 @@ def make_tae(job: Job[TaeParameters]) -> None:
         "images_per_second": round(len(labels) / seconds, 3),
     }
     job.publish_taes(result, checks)
+
+
+def make_excerpt(job: Job[ExcerptParameters]) -> None:
+    """Cut off the first images of a TAE set."""
+    (record,) = job.records("images")
+    job.publish_taes(job.images(record, job.parameters.images).cpu(), {})
 
 
 def _crafting_checks(
