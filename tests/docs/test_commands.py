@@ -58,7 +58,8 @@ def commands() -> Iterator[str]:
         lines = [*shells.splitlines(), *re.findall(r"^ {4}(\S.*)$", prose, re.MULTILINE)]
         spans = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", prose)]
         for line in [*lines, *(span for span in spans if " " in span)]:
-            yield from (part.strip() for part in re.sub(r"\s+#.*", "", line).split(" && "))
+            told = re.sub(r"^timeout \S+ |\s+#.*", "", line)
+            yield from (part.strip() for part in told.split(" && "))
 
 
 def is_command(words: str) -> bool:
