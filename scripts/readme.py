@@ -19,10 +19,12 @@ from trigger_activation.cli.replicate import Run, compared
 from trigger_activation.plan import Plan, build_plan, kinds
 from trigger_activation.plan.config import load_config
 from trigger_activation.plan.config.schema import Config
-from trigger_activation.plan.contents import Findings, WhiteBoxStudy
+from trigger_activation.plan.config.tables import SupplementaryTable
+from trigger_activation.plan.contents import Cell, Findings, WhiteBoxStudy
 from trigger_activation.plan.costs import CostModel
 from trigger_activation.report.wording import listed
-from trigger_activation.science.evaluation.contrast import over_images
+from trigger_activation.science.evaluation.contrast import difference, over_images
+from trigger_activation.science.evaluation.results import PairMean
 from trigger_activation.store.documents import read_document
 from trigger_activation.store.records import read_content
 
@@ -35,6 +37,14 @@ PART = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 OUTCOMES = ("supported", "contradicted", "open")
 WHITE_BOX = ("standard", "at", "fixed", "learnable")
 """Paradigms, or roles, whose white-box accuracy is told."""
+MEASURED = {
+    "clean": ("clean", "all"),
+    "f(x), without the trigger": ("clean", "without_trigger"),
+    "PGD": ("pgd", "off_diagonal"),
+    "MI-FGSM": ("mifgsm", "off_diagonal"),
+    "MI-FGSM, adaptive": ("adaptive", "off_diagonal"),
+}
+"""Columns of the table of details: an attack, and which pairs of surrogate and victim."""
 AGAIN = "demo-again"
 """The experiment that is a second run of the demo."""
 LOOKED_AT = {"index.html": "page", "paper.pdf": "PDF", "comparison.md": "verdicts"}
@@ -142,6 +152,44 @@ def replication(plan: Plan) -> str:
         return compared(*(Run(name, plan, name, read_document) for name in ("demo", AGAIN)))
 
 
+def details(config: Config) -> str:
+    """What each changed detail of the experiment `ablation` changes, in points beside the triggers of other tables."""
+    experiment = config.experiments["ablation"]
+    protocol = config.protocols[experiment.slots["A"]]
+    columns = [(column, protocol.roles.get(column.victim, column.victim)) for column in _ablation(config).columns]
+    lines = [f"| | {' | '.join(MEASURED)} |", "| :-- |" + " --: |" * len(MEASURED)]
+    for group in dict.fromkeys(column.group for column, _ in columns if column.group):
+        usual, *changed = [(column.label, victim) for column, victim in columns if column.group == group]
+        lines += [
+            f"| {group}, {label} | {' | '.join(_change(experiment.slots['A'], victim, usual[1]))} |"
+            for label, victim in changed
+        ]
+    return "\n".join(lines)
+
+
+def _ablation(config: Config) -> SupplementaryTable:
+    table = config.tables["ablation"]
+    assert isinstance(table, SupplementaryTable)
+    return table
+
+
+def _change(protocol: str, victim: str, usual: str) -> list[str]:
+    """Differences with 95 % intervals, bold where that does not hold zero."""
+    told = []
+    for attack, pairs in MEASURED.values():
+        left, right = (_mean(protocol, attack, name, pairs) for name in (victim, usual))
+        found = difference(left, right, paired=attack != "adaptive")
+        text = f"{found.mean:+.1f} ± {found.margin():.1f}".replace("-", "−")
+        told.append(f"**{text}**" if abs(found.mean) > found.margin() else text)
+    return told
+
+
+def _mean(protocol: str, attack: str, victim: str, pairs: str) -> PairMean:
+    surrogates, name = {"clean": ("clean", "clean"), "adaptive": (victim, "mifgsm")}.get(attack, ("standard", attack))
+    path = kinds.CELL.path({"protocol": protocol, "surrogates": surrogates, "attack": name, "column": victim})
+    return Cell.model_validate(read_content(str(ROOT / path))).means[pairs]
+
+
 def size(config: Config, plan: Plan) -> str:
     """What the demo and the whole paper consist of."""
     demo = Counter(artifact.kind.name for artifact in plan.of_experiment("demo"))
@@ -188,6 +236,7 @@ def parts() -> dict[str, Callable[[], str]]:
         "look": look,
         "caveats": lambda: caveats(config),
         "coverage": coverage,
+        "details": lambda: details(config),
         "replication": lambda: replication(plan),
         "size": lambda: size(config, plan),
         "citation": lambda: citation(config),
