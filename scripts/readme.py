@@ -20,7 +20,7 @@ from trigger_activation.plan import Plan, build_plan, kinds
 from trigger_activation.plan.config import load_config
 from trigger_activation.plan.config.schema import Config
 from trigger_activation.plan.config.tables import SupplementaryTable
-from trigger_activation.plan.contents import Cell, Findings, WhiteBoxStudy
+from trigger_activation.plan.contents import Cell, Findings, RunTotals, WhiteBoxStudy
 from trigger_activation.plan.costs import CostModel
 from trigger_activation.report.wording import listed
 from trigger_activation.science.evaluation.contrast import difference, over_images
@@ -197,10 +197,13 @@ def size(config: Config, plan: Plan) -> str:
     paper = Counter(artifact.kind.name for artifact in plan.upstream(tables))
     model = CostModel(config, plan)
     hours = sum(model.gpu_hours(artifact) for artifact in plan.of_experiment("paper"))
+    run = RunTotals.model_validate(read_content(str(ROOT / kinds.RUN.path({"experiment": "demo"}))))
+    minutes = sum(kind.cpu_seconds for kind in run.kinds) / 60
     return (
-        f"The demo trains {demo['checkpoint']} small networks. The whole paper is declared too: {len(tables)} tables "
-        f"from {paper['checkpoint']} checkpoints, {paper['tae']} sets of adversarial examples and {paper['cell']} "
-        f"cells, about {round(hours, -2):,.0f} GPU hours. At that size nothing has been run yet."
+        f"The demo trains {demo['checkpoint']} small networks, in {minutes:.0f} CPU minutes all told. The whole paper "
+        f"is declared too: {len(tables)} tables from {paper['checkpoint']} checkpoints, {paper['tae']} sets of "
+        f"adversarial examples and {paper['cell']} cells, about {round(hours, -2):,.0f} GPU hours. At that size "
+        "nothing has been run yet."
     )
 
 

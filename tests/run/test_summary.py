@@ -40,5 +40,10 @@ def test_a_part_of_it_says_nothing_of_findings() -> None:
 
 def test_without_a_page_the_terminal_shows_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert last_lines("demo", TARGETS, []) == ["`trigact show demo` prints the tables here."]
-    assert last_lines("demo", {}, []) == ["`trigact show demo` prints the tables here."]
+    table = f"{FOLDER}/table1.tex"
+    for targets in (TARGETS, {}):
+        assert last_lines("demo", targets, [table])[-1] == "`trigact show demo` prints the tables here."
+
+
+def test_a_run_that_rendered_nothing_points_to_no_page() -> None:
+    assert last_lines("demo", TARGETS, []) == []

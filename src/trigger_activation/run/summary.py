@@ -25,6 +25,8 @@ def last_lines(experiment: str, targets: Mapping[str, str], rendered: Sequence[s
         targets: name -> path of its tables, figures and reports.
         rendered: paths of what this run rendered.
     """
+    if not rendered:
+        return []
     return [*_rendered(rendered), *_found(targets.get("findings"), rendered), _where(experiment, targets.get("page"))]
 
 
@@ -32,7 +34,7 @@ def _rendered(paths: Sequence[str]) -> list[str]:
     if len(paths) > FEW:
         folders = sorted({str(Path(path).parent) for path in paths})
         return [f"Rendered {len(paths)} tables, figures and reports in {', '.join(folders)}."]
-    return ["Rendered:", *(f"  {path}" for path in sorted(paths))] if paths else []
+    return ["Rendered:", *(f"  {path}" for path in sorted(paths))]
 
 
 def _found(findings: str | None, rendered: Sequence[str]) -> list[str]:
