@@ -240,7 +240,10 @@ def test_a_report_is_written(clone: Project, call: Type, tmp_path: Path) -> None
     outcome = call(clone, f"--report {tmp_path}/report.html")
     assert outcome.code == 0
     assert "Missing metadata" not in outcome.output
-    assert "table1" in (tmp_path / "report.html").read_text()
+    text = (tmp_path / "report.html").read_text()
+    assert '"page"' in text.lower()
+    for rule in ("dataset", "checkpoint", "tae", "cell", "table", "figure", "page"):
+        assert f'"rule": "{rule}"' in text, rule
 
 
 def test_what_git_holds_stays_if_its_job_fails(copy: Project) -> None:

@@ -8,7 +8,7 @@ use rule dataset as page with:
         recipe=changed("page"),
     output:
         # Files in git: if a job fails, it leaves the ones before it.
-        update("<file>"),
+        report(update("<file>"), category="Page", labels={"experiment": "{experiment}"}),
         update("<file>.prov.json"),
     pathvars:
         file="paper_tables/{experiment}/index.html",

@@ -7,6 +7,7 @@ They are read here alone; pyproject.toml pins the version that has them, and ano
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -86,7 +87,7 @@ class Request:
                 everything=asked.forceall,
                 until=frozenset(asked.until),
                 omitted=frozenset(asked.omit_from),
-                drawn=asked.print_dag_as is not None,
+                drawn=asked.print_dag_as is not None or _asks_for_a_report(sys.argv[1:]),
             )
         except AttributeError as error:
             raise UserError(
@@ -104,6 +105,12 @@ class Request:
                 "inputs and versions of code: leave it out, and use -f TARGET, -R RULE or -F to make something anew"
             )
         return request
+
+
+def _asks_for_a_report(options: Sequence[str]) -> bool:
+    """Whether a command line makes Snakemake's report and nothing else, which no attribute tells."""
+    names = {option.partition("=")[0] for option in options}
+    return "--report" in names and "--report-after-run" not in names
 
 
 class Asked:
