@@ -165,6 +165,19 @@ def test_a_missing_cell_is_printed_as_missing_where_that_is_allowed(copy: Projec
     assert (copy.folder / f"{table}.md").read_text() == complete
 
 
+def test_tables_without_any_cell_are_left_out(copy: Project) -> None:
+    allowed = ("experiment=smoke", "allow_missing=true")
+    cells, kept = copy.folder / "results/cells/smoke", copy.folder / "kept"
+    cells.rename(kept)
+    result = copy.execute(copy.command("--dry-run", settings=allowed))
+    assert result.returncode != 0
+    assert "smoke has no cell of its tables yet: run without allow_missing to make them" in result.stdout
+    shutil.copytree(kept / "measured/trigger", cells / "measured/trigger")
+    result = copy.execute(copy.command("--dry-run", settings=allowed))
+    assert result.returncode == 0, result.stdout
+    assert "Nothing to be done" in result.stdout
+
+
 def test_only_tables_may_lack_cells(copy: Project) -> None:
     (copy.folder / "paper_tables/smoke/index.html").unlink()
     allowed = ("experiment=smoke", "allow_missing=true")

@@ -100,15 +100,26 @@ class Workflow:
     @cached_property
     def _default(self) -> list[str]:
         """What the chosen experiment asks for: tables, figures and reports; with ``complete`` every artifact, with
-        ``allow_missing`` tables alone. Without LaTeX there is no PDF among them."""
-        chosen = self.config.experiment
-        everything = [artifact.path for artifact in self.plan.of_experiment(chosen)] if self.complete else None
-        return [
-            path for path in everything or self.plan.targets[chosen].values() if self._is_possible(self.plan[path].kind)
-        ]
+        ``allow_missing`` tables alone that have any cells. Without LaTeX there is no PDF among them.
 
-    def _is_possible(self, kind: Kind) -> bool:
-        return (kind is kinds.TABLE or not self.allow_missing) and (kind is not kinds.PDF or engine_is_there())
+        Raises:
+            UserError: cells may be missing, and all are.
+        """
+        chosen = self.config.experiment
+        everything = self.plan.of_experiment(chosen) if self.complete else []
+        artifacts = everything or [self.plan[path] for path in self.plan.targets[chosen].values()]
+        paths = [artifact.path for artifact in artifacts if self._is_possible(artifact)]
+        if self.allow_missing and not paths:
+            raise UserError(f"{chosen} has no cell of its tables yet: run without allow_missing to make them")
+        return paths
+
+    def _is_possible(self, artifact: Artifact) -> bool:
+        if self.allow_missing:
+            return artifact.kind is kinds.TABLE and any(map(self._is_valid, artifact.inputs["cells"]))
+        return artifact.kind is not kinds.PDF or engine_is_there()
+
+    def _is_valid(self, path: str) -> bool:
+        return self.freshness.verdict(path).valid
 
     @property
     def _leaves_out_the_pdf(self) -> bool:
@@ -265,7 +276,7 @@ class Workflow:
         return [*artifact.inputs.get(role, ()), *optional.get(role, ())]
 
     def _do_without_missing_cells(self, path: str) -> None:
-        table = without_missing(self.plan, self.plan[path], lambda cell: self.freshness.verdict(cell).valid)
+        table = without_missing(self.plan, self.plan[path], self._is_valid)
         self.plan.artifacts[path] = table
 
     def _newer_file(self, artifact: Artifact) -> str:
