@@ -96,7 +96,18 @@ def verdicts() -> str:
         counts = [outcomes[outcome] for outcome in OUTCOMES]
         link = f"[`{experiment}`](paper_tables/{experiment}/comparison.md)"
         lines.append(" | ".join([f"| {link}", f"{sum(counts)} of {outcomes.total()}", *map(str, counts)]) + " |")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", _decided_again()])
+
+
+def _decided_again() -> str:
+    """How many of the statements that the demo decides its second run decides alike."""
+    again = {(verdict.table, verdict.statement): verdict.here for verdict in findings(AGAIN).verdicts}
+    decided = [verdict for verdict in findings("demo").verdicts if verdict.here in ("supported", "contradicted")]
+    alike = sum(again.get((verdict.table, verdict.statement)) == verdict.here for verdict in decided)
+    return (
+        f"Of the {len(decided)} that the demo decides, a second run with other seeds decides {alike} alike "
+        "([replication](docs/statistics.md#does-it-replicate))."
+    )
 
 
 def look() -> str:
