@@ -32,7 +32,7 @@ class TaeName:
     """How the surrogate was trained, or the name of an ensemble of surrogates."""
     seed: int
     here: bool
-    """Whether its file is here; others are pulled if they are published."""
+    """Whether it or its excerpt is here; others are pulled if they are published."""
 
 
 def list_victims(protocol: str | None = None, *, project: str | Path | None = None) -> list[VictimName]:
@@ -78,12 +78,10 @@ def list_taes(protocol: str | None = None, *, project: str | Path | None = None)
     """
     found = library(project)
     return [
-        TaeName(
-            each.group, names["network"], names["attack"], names["paradigm"], int(names["seed"]), found.is_here(each)
-        )
+        TaeName(each.group, names["network"], names["attack"], names["paradigm"], int(names["seed"]), here)
         for name in _protocols(found, protocol)
         for each in found.taes(name)
-        for names in [each.names]
+        for names, here in [(each.names, found.is_here(found.nearest_set(each)))]
     ]
 
 
