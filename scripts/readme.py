@@ -31,7 +31,7 @@ from trigger_activation.store.records import read_content
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 METHOD = ROOT / "docs/method.svg"
-EXPERIMENTS = ("demo",)
+EXPERIMENTS = ("workstation", "demo")
 """Whose findings are told; the first leads."""
 PART = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 OUTCOMES = ("supported", "contradicted", "open")

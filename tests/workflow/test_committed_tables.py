@@ -33,6 +33,7 @@ COORDINATE = re.compile(rb"-?\d+(?:\.\d+)?")
 TEXTS = (".tex", ".csv", ".md", ".html", ".yaml")
 REPORTS = {
     "demo": ("index.html", "comparison.md", "audit.md", "metrics.yaml"),
+    "workstation": ("index.html", "comparison.md"),
     "ablation": ("index.html",),
 }
 """Experiment -> what is rendered. The pages show all tables and figures, so they are rendered too."""
