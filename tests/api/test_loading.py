@@ -226,9 +226,14 @@ def test_the_first_images_stand_for_a_set_that_is_not_here(
         assert excerpt in {artifact.path for artifact in plan.of_experiment("smoke")}
         assert excerpt not in {artifact.path for artifact in plan.upstream(plan.targets["smoke"].values())}
         make(plan, excerpt)
+        make(plan, "results/excerpts/fashion16/test.npz")
         assert len(load_taes("smoke", "vgg-s", "pgd")) == 100
         Path(TAE).unlink()
+        Path("results/datasets/fashion16/test.npz").unlink()
         first = load_taes("smoke", "vgg-s", "pgd")
+        assert ("vgg-s", "pgd") in {(each.surrogate, each.attack) for each in list_taes("smoke") if each.here}
+        with pytest.raises(UserError, match=r"results/datasets/fashion16/test.npz is not here"):
+            load_taes("smoke", "resnet18-xs", "pgd")
     assert len(first) == 40
     assert torch.equal(first.pixels, whole.pixels[:40])
     assert torch.equal(first.labels, whole.labels[:40])

@@ -111,8 +111,10 @@ def test_it_chooses_what_first_tables_and_evaluations_need(config: Config, plan:
     assert "results/checkpoints/fashion16/vgg-s__tdat/seed0.safetensors" not in chosen
     assert not any("/purified/" in file or file.endswith("train.npz") for file in chosen)
     crafted = [file for file in chosen if "/taes/" in file or "/excerpts/" in file]
-    assert all("__standard/seed0/" in file for file in crafted)
+    assert all("__standard/seed0/" in file or file.endswith("/test.npz") for file in crafted)
     assert "results/excerpts/fashion16/vgg-s__standard/seed0/pgd.npz" in crafted
+    assert {"results/excerpts/fashion16/test.npz", "results/datasets/photos32/test.npz"} <= chosen
+    assert "results/datasets/fashion16/test.npz" not in chosen
     assert "results/taes/fashion16/vgg-s__standard/seed0/l2t.npz" in crafted
     assert not {file.replace("/taes/", "/excerpts/") for file in crafted if "/taes/" in file} & set(crafted)
 

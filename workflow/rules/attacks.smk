@@ -15,3 +15,8 @@ use rule dataset as excerpt with:
         recipe=changed("excerpt"),
     pathvars:
         file="results/excerpts/<surrogate>/{attack}.npz",
+
+
+use rule excerpt as excerpt_of_data with:
+    pathvars:
+        file="results/excerpts/{dataset}/{split}.npz",

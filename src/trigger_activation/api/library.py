@@ -14,6 +14,7 @@ from trigger_activation.errors import UserError, suggest
 from trigger_activation.plan import Artifact, Plan, build_plan, kinds
 from trigger_activation.plan.config import load_config
 from trigger_activation.plan.config.schema import Config, Protocol
+from trigger_activation.plan.kind import Kind
 from trigger_activation.store.project import chosen_project
 from trigger_activation.store.records import Record, hash_file, read_record
 
@@ -54,9 +55,18 @@ class Library:
 
     def nearest_set(self, tae: Artifact) -> Artifact:
         """What stands for a TAE set: its excerpt where that is here or published, and the set is not here itself."""
-        excerpt = self.plan.artifacts.get(kinds.EXCERPT.path(tae.names))
-        if excerpt is None or self.is_here(tae) or not (self.is_here(excerpt) or self._is_published(excerpt)):
-            return tae
+        return self._nearest(tae, kinds.EXCERPT)
+
+    def nearest_test_images(self, protocol: str, count: int) -> Artifact:
+        """What stands for the test split in the same way, if no more than so many images are needed."""
+        whole = self.test_images(protocol)
+        excerpt = self._nearest(whole, kinds.DATA_EXCERPT)
+        return whole if excerpt is whole or excerpt.parameters.images < count else excerpt
+
+    def _nearest(self, whole: Artifact, kind: Kind) -> Artifact:
+        excerpt = self.plan.artifacts.get(kind.path(whole.names))
+        if excerpt is None or self.is_here(whole) or not (self.is_here(excerpt) or self._is_published(excerpt)):
+            return whole
         return excerpt
 
     def _is_published(self, artifact: Artifact) -> bool:

@@ -13,13 +13,12 @@ from trigger_activation.api.library import Library, chosen, library, names_of
 from trigger_activation.errors import UserError
 from trigger_activation.plan import Artifact
 from trigger_activation.plan.config.values import STANDARD
-from trigger_activation.plan.recipes import DatasetParameters, TaeParameters
+from trigger_activation.plan.recipes import TaeParameters
 from trigger_activation.science.attacks import ATTACKS
 from trigger_activation.science.deployment import DeployedNetwork
 from trigger_activation.science.images import largest_change, middle, to_float
 from trigger_activation.store.arrays import load_arrays
 from trigger_activation.store.checkpoints import load_checkpoint
-from trigger_activation.store.records import hash_file
 from trigger_activation.store.tae_sets import TaeSet as TaeFile
 
 
@@ -166,22 +165,22 @@ def load_sets(found: Library, protocol: str, artifacts: Sequence[Artifact]) -> l
     Raises:
         UserError: see :func:`load_taes`.
     """
-    test, kept = found.test_images(protocol), [found.nearest_set(each) for each in artifacts]
-    found.fetch([test, *kept])
-    clean, labels = _labelled(found, test)
-    data_set = hash_file(found.path(test))
+    whole, kept = found.test_images(protocol), [found.nearest_set(each) for each in artifacts]
+    test = found.nearest_test_images(protocol, max(each.parameters.images for each in kept))
+    record, *_ = found.fetch([test, *kept])
+    clean, labels = _labelled(found.path(test), whole.parameters.image_size)
+    # An excerpt's record says what it was cut from.
+    data_set = record.inputs.get(whole.path, record.sha256)
     return [
         _tae_set(protocol, tae, each.path, TaeFile(found.path(each)), clean, labels, data_set)
         for tae, each in zip(artifacts, kept, strict=True)
     ]
 
 
-def _labelled(found: Library, test: Artifact) -> tuple[Tensor, Tensor]:
-    """The test images as networks see them, uint8 (N, H, W, 3), and their labels (N,)."""
-    arrays = load_arrays(found.path(test), ("images", "labels"))
-    assert isinstance(test.parameters, DatasetParameters)
-    images = middle(torch.from_numpy(arrays["images"]), test.parameters.image_size)
-    return images, torch.from_numpy(arrays["labels"])
+def _labelled(file: Path, image_size: int) -> tuple[Tensor, Tensor]:
+    """Test images as networks see them, uint8 (N, H, W, 3), and their labels (N,)."""
+    arrays = load_arrays(file, ("images", "labels"))
+    return middle(torch.from_numpy(arrays["images"]), image_size), torch.from_numpy(arrays["labels"])
 
 
 def _tae_set(

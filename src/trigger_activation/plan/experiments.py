@@ -22,7 +22,7 @@ from trigger_activation.plan.config.tables import (
     TriggerTable,
 )
 from trigger_activation.plan.config.values import CLEAN, STANDARD, WHITE_BOX
-from trigger_activation.plan.graph import Artifact, Plan
+from trigger_activation.plan.graph import Artifact, Inputs, Plan
 from trigger_activation.plan.kind import Kind, Names
 from trigger_activation.plan.layouts import (
     AccuracyLayout,
@@ -93,12 +93,16 @@ class ExperimentPlanner:
         self.plan.extras[self.name] = tuple(self._excerpts())
 
     def _excerpts(self) -> Iterator[str]:
-        """Of the large TAE sets that judge any model."""
-        parameters, versions = recipes.ExcerptParameters(images=sharing.IMAGES), {"stage": kinds.EXCERPT.version}
+        """Of the large TAE sets that judge any model, and of their test images."""
         for tae in list(self.plan.upstream(self.plan.targets[self.name].values())):
             if tae.kind is kinds.TAE and sharing.judges(tae) and sharing.is_large(tae):
-                inputs = {"images": (tae.path,), "test": tae.inputs["test"]}
-                yield self.plan.add(Artifact(kinds.EXCERPT, tae.names, parameters, versions, inputs))
+                (test,) = tae.inputs["test"]
+                yield self._excerpt(kinds.DATA_EXCERPT, self.plan[test], {"images": (test,)})
+                yield self._excerpt(kinds.EXCERPT, tae, {"images": (tae.path,), "test": (test,)})
+
+    def _excerpt(self, kind: Kind, whole: Artifact, inputs: Inputs) -> str:
+        parameters = recipes.ExcerptParameters(images=sharing.IMAGES)
+        return self.plan.add(Artifact(kind, whole.names, parameters, {"stage": kind.version}, inputs))
 
     def _slot(self, slot: str, asker: str) -> ProtocolStudies:
         if slot not in self.protocols:

@@ -104,11 +104,12 @@ EXCERPT = Kind(
     parameters=recipes.ExcerptParameters,
     roles=("images", "test"),
     plural="Excerpts of these",
-    variant="{attack}",
     weight=1,
     watches=("images",),
 )
 """What of a TAE set the remote inside the repository has room for."""
+DATA_EXCERPT = replace(EXCERPT, pattern="results/excerpts/{dataset}/{split}.npz", rule="excerpt_of_data")
+"""The same of test images."""
 PURIFIED = Kind(
     "purified",
     f"results/purified/{SURROGATE}/{{attack}}__{{purifier}}.npz",
@@ -318,7 +319,7 @@ PDF = Kind(
 )
 
 KINDS = (
-    *(DATASET, CHECKPOINT, ENSEMBLE, IMPORTED, HELPER, TAE, EXCERPT, PURIFIED, PURIFIED_CLEAN),
+    *(DATASET, CHECKPOINT, ENSEMBLE, IMPORTED, HELPER, TAE, EXCERPT, DATA_EXCERPT, PURIFIED, PURIFIED_CLEAN),
     *(CELL, TRIGGER, FLIP, CONCEPT, THEORY, COST, WHITE_BOX, INFORMED),
     *(TABLE, FIGURE, FINDINGS, COMPARISON, AUDIT, METRICS, RUN, PAGE, PDF),
 )

@@ -84,7 +84,7 @@ class TaeParameters(KindParameters):
 
 
 class ExcerptParameters(KindParameters):
-    """Of the first images of a TAE set."""
+    """Of the first images of a TAE set, or of test images."""
 
     images: int
 

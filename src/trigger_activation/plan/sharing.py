@@ -22,15 +22,15 @@ CONTROL = "noise_augmentation"
 SEED = "0"
 """Of the undefended surrogates whose TAE sets it holds."""
 IMAGES = 1000
-"""The most images of each of these; larger ones have an excerpt."""
+"""The most images of each of these; larger ones have an excerpt, and so have their test images."""
 NETWORKS = (CHECKPOINT.name, ENSEMBLE.name, IMPORTED.name)
 
 
 def in_repository(config: Config, plan: Plan, experiments: Iterable[str]) -> set[str]:
     """The files of some experiments that the remote inside the repository holds.
 
-    Predictions of all cells, the networks of :data:`TABLES` and of the control, the first images of the TAE sets that
-    judge any model, and the test images that these and any evaluation start from.
+    Predictions of all cells, the networks of :data:`TABLES` and of the control, and the first images of the TAE sets
+    that judge any model and of the test images that these start from.
     """
     return {file for experiment in experiments for file in _of_experiment(config, plan, experiment)}
 
@@ -38,10 +38,12 @@ def in_repository(config: Config, plan: Plan, experiments: Iterable[str]) -> set
 def _of_experiment(config: Config, plan: Plan, experiment: str) -> Iterator[str]:
     shown = [path for name, path in plan.targets[experiment].items() if name in TABLES]
     networks = {each.path for each in plan.upstream(shown) if each.kind.name in NETWORKS}
-    for each in plan.of_experiment(experiment):
+    everything = plan.of_experiment(experiment)
+    in_part = {path for each in everything if each.kind.name == EXCERPT.name for path in each.inputs["images"]}
+    for each in everything:
         if each.kind is CELL:
             yield from each.by_products
-        elif each.path in networks or _is_control(config, each) or _is_small(each):
+        elif each.path in networks or _is_control(config, each) or (_judges(each) and each.path not in in_part):
             yield each.path
 
 
@@ -50,10 +52,11 @@ def _is_control(config: Config, artifact: Artifact) -> bool:
     return paradigm is not None and config.paradigms[paradigm].class_ == CONTROL
 
 
-def _is_small(artifact: Artifact) -> bool:
+def _judges(artifact: Artifact) -> bool:
+    """Whether it is an excerpt, or what would have one if it were large."""
     if artifact.kind is TAE:
-        return judges(artifact) and not is_large(artifact)
-    return artifact.kind is EXCERPT or (artifact.kind is DATASET and artifact.names["split"] == "test")
+        return judges(artifact)
+    return artifact.kind.name == EXCERPT.name or (artifact.kind is DATASET and artifact.names["split"] == "test")
 
 
 def judges(tae: Artifact) -> bool:

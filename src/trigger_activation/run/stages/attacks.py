@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from tqdm import tqdm
 
+from trigger_activation.plan.kinds import TAE
 from trigger_activation.plan.recipes import ExcerptParameters, PurifiedParameters, TaeParameters
 from trigger_activation.run.job import Job
 from trigger_activation.run.stages._evidence import same_twice
@@ -48,9 +49,14 @@ def make_tae(job: Job[TaeParameters]) -> None:
 
 
 def make_excerpt(job: Job[ExcerptParameters]) -> None:
-    """Cut off the first images of a TAE set."""
+    """Cut off the first images of a TAE set, or of a data set with their labels."""
     (record,) = job.records("images")
-    job.publish_taes(job.images(record, job.parameters.images).cpu(), {})
+    images = job.images(record, job.parameters.images).cpu()
+    if record.kind == TAE.name:
+        job.publish_taes(images, {})
+    else:
+        labels = job.arrays(record, "labels")["labels"][: len(images)]
+        job.publish_arrays({"images": images.numpy(), "labels": labels}, {}, compressed=True)
 
 
 def _crafting_checks(
