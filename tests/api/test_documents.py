@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -32,8 +34,11 @@ def test_the_notebook_runs_from_top_to_bottom(here: Project) -> None:
     assert here
 
 
-def test_the_example_of_the_readme_runs(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_example_of_the_readme_runs_in_a_clone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(tmp_path / "clone")], check=True)
+    monkeypatch.chdir(tmp_path / "clone")
     (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
     exec(compile(example, "README.md", "exec"), {})
     assert "accuracy in percent" in capsys.readouterr().out
-    assert here
