@@ -26,7 +26,7 @@ QUICK: dict[str, dict[str, Any]] = {
 WIDE_VGG = "vgg at 224 px"
 NETWORK_SIZES = [
     *((name, side) for name in MINIATURE for side in (16, 32)),
-    *((name, 224) for name in MINIATURE if name != "vgg-s"),
+    *((name, 224) for name in MINIATURE if not name.startswith("vgg-")),
     (WIDE_VGG, 224),
     ("inception_v4", 80),
 ]

@@ -30,6 +30,9 @@ COUNTS = {  # small images and 10 classes, small images and 100 classes, 224 px 
     "vgg-s": (34_906, 39_316, None),
     "mobilenet-xs": (54_330, 169_620, None),
     "densenet-xs": (20_266, 23_236, None),
+    "vgg-m": (284_106, 295_716, None),
+    "resnet18-s": (174_310, 183_040, None),
+    "densenet-s": (40_618, 45_568, None),
 }
 IMAGE_SIZES = [
     *((name, size) for name in ENTRIES if name != "inception_v4" for size in (16, 28, 32)),

@@ -26,6 +26,9 @@ FIRST_STAGE = {  # module, shape at 32 px, shape at 224 px
     "vgg-s": ("features.6", (24, 16, 16), None),
     "mobilenet-xs": ("features.2", (8, 32, 32), None),
     "densenet-xs": ("features.denseblock1", (32, 32, 32), None),
+    "vgg-m": ("features.6", (32, 16, 16), None),
+    "resnet18-s": ("layer1", (12, 32, 32), None),
+    "densenet-s": ("features.denseblock1", (24, 32, 32), None),
 }
 SECOND_STAGE = {  # module, shape at 32 px, shape at 224 px
     "resnet18": ("layer2", (128, 16, 16), (128, 28, 28)),
@@ -39,6 +42,9 @@ SECOND_STAGE = {  # module, shape at 32 px, shape at 224 px
     "vgg-s": ("features.13", (48, 8, 8), None),
     "mobilenet-xs": ("features.4", (8, 16, 16), None),
     "densenet-xs": ("features.denseblock2", (32, 16, 16), None),
+    "vgg-m": ("features.13", (64, 8, 8), None),
+    "resnet18-s": ("layer2", (24, 16, 16), None),
+    "densenet-s": ("features.denseblock2", (36, 16, 16), None),
 }
 
 

@@ -183,7 +183,7 @@ def rules(artifacts: Iterable[Artifact]) -> dict[str, int]:
     return {name: names.count(name) for name in names}
 
 
-RULES = [kind.rule_name for kind in KINDS if kind.name not in ("ensemble", "imported", "informed", "audit")]
+RULES = [kind.rule_name for kind in KINDS if kind.name not in ("ensemble", "imported", "informed", "audit", "excerpt")]
 
 
 @pytest.mark.engine
