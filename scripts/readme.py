@@ -20,8 +20,10 @@ from trigger_activation.plan import Plan, build_plan, kinds
 from trigger_activation.plan.config import load_config
 from trigger_activation.plan.config.schema import Config
 from trigger_activation.plan.config.tables import SupplementaryTable
+from trigger_activation.plan.config.values import CLEAN, STANDARD
 from trigger_activation.plan.contents import Cell, Findings, RunTotals, WhiteBoxStudy
 from trigger_activation.plan.costs import CostModel
+from trigger_activation.report.replication import DECISIVE, turns
 from trigger_activation.report.wording import listed
 from trigger_activation.science.evaluation.contrast import difference, over_images
 from trigger_activation.science.evaluation.results import PairMean
@@ -37,14 +39,16 @@ PART = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 OUTCOMES = ("supported", "contradicted", "open")
 WHITE_BOX = ("standard", "at", "fixed", "learnable")
 """Paradigms, or roles, whose white-box accuracy is told."""
+SAME = "same"
+"""As in config/tables: surrogates that are trained as the victim is."""
 MEASURED = {
-    "clean": ("clean", "all"),
-    "f(x), without the trigger": ("clean", "without_trigger"),
-    "PGD": ("pgd", "off_diagonal"),
-    "MI-FGSM": ("mifgsm", "off_diagonal"),
-    "MI-FGSM, adaptive": ("adaptive", "off_diagonal"),
+    "clean": (CLEAN, CLEAN, "all"),
+    "f(x), without the trigger": (CLEAN, CLEAN, "without_trigger"),
+    "PGD": (STANDARD, "pgd", "off_diagonal"),
+    "MI-FGSM": (STANDARD, "mifgsm", "off_diagonal"),
+    "MI-FGSM, adaptive": (SAME, "mifgsm", "off_diagonal"),
 }
-"""Columns of the table of details: an attack, and which pairs of surrogate and victim."""
+"""Columns of the table of details: surrogates, an attack, and which pairs of surrogate and victim."""
 AGAIN = "demo-again"
 """The experiment that is a second run of the demo."""
 LOOKED_AT = {"index.html": "page", "paper.pdf": "PDF", "comparison.md": "verdicts"}
@@ -101,11 +105,10 @@ def verdicts() -> str:
 
 def _decided_again() -> str:
     """How many of the statements that the demo decides its second run decides alike."""
-    again = {(verdict.table, verdict.statement): verdict.here for verdict in findings(AGAIN).verdicts}
-    decided = [verdict for verdict in findings("demo").verdicts if verdict.here in ("supported", "contradicted")]
-    alike = sum(again.get((verdict.table, verdict.statement)) == verdict.here for verdict in decided)
+    decided = [turn for turn in turns(findings("demo"), findings(AGAIN)) if turn.first in DECISIVE]
+    alike = sum(turn.what == "agree" for turn in decided)
     return (
-        f"Of the {len(decided)} that the demo decides, a second run with other seeds decides {alike} alike "
+        f"Of the {len(decided)} that the demo decides, its second run, with other seeds, decides {alike} alike "
         "([replication](docs/statistics.md#does-it-replicate))."
     )
 
@@ -126,13 +129,13 @@ def caveats(config: Config) -> str:
         [
             f"- {findings(EXPERIMENTS[0]).audit[0]} [Audit](paper_tables/demo/audit.md).",
             f"- Transfer robustness is not robustness: {_white_box(config)} "
-            "([Table S1](paper_tables/demo/supplementary.md)).",
+            "([Table S3](paper_tables/ablation/stronger.md)).",
         ]
     )
 
 
 def _white_box(config: Config) -> str:
-    protocol = config.experiments["demo"].slots["A"]
+    protocol = config.experiments["ablation"].slots["A"]
     roles = config.protocols[protocol].roles
     told = []
     for name in WHITE_BOX:
@@ -142,7 +145,8 @@ def _white_box(config: Config) -> str:
         left = study.means["autoattack"]
         told.append(f"{config.paradigms[paradigm].label} {left.mean:.0f} ± {over_images(left).margin():.0f} %")
     seeds = "one seed" if len(study.seeds) == 1 else f"{len(study.seeds)} seeds"
-    return f"in the demo white-box AutoAttack leaves {listed(told)} (± over {study.images} images; {seeds})"
+    data = config.datasets[config.protocols[protocol].dataset].label
+    return f"on {data} white-box AutoAttack leaves {listed(told)} (± over {study.images} images; {seeds})"
 
 
 def coverage() -> str:
@@ -187,17 +191,17 @@ def _ablation(config: Config) -> SupplementaryTable:
 def _change(protocol: str, victim: str, usual: str) -> list[str]:
     """Differences with 95 % intervals, bold where that does not hold zero."""
     told = []
-    for attack, pairs in MEASURED.values():
-        left, right = (_mean(protocol, attack, name, pairs) for name in (victim, usual))
-        found = difference(left, right, paired=attack != "adaptive")
+    for surrogates, attack, pairs in MEASURED.values():
+        left, right = (_mean(protocol, surrogates, attack, name, pairs) for name in (victim, usual))
+        found = difference(left, right, paired=surrogates != SAME)
         text = f"{found.mean:+.1f} ± {found.margin():.1f}".replace("-", "−")
         told.append(f"**{text}**" if abs(found.mean) > found.margin() else text)
     return told
 
 
-def _mean(protocol: str, attack: str, victim: str, pairs: str) -> PairMean:
-    surrogates, name = {"clean": ("clean", "clean"), "adaptive": (victim, "mifgsm")}.get(attack, ("standard", attack))
-    path = kinds.CELL.path({"protocol": protocol, "surrogates": surrogates, "attack": name, "column": victim})
+def _mean(protocol: str, surrogates: str, attack: str, victim: str, pairs: str) -> PairMean:
+    names = {"protocol": protocol, "surrogates": victim if surrogates == SAME else surrogates}
+    path = kinds.CELL.path({**names, "attack": attack, "column": victim})
     return Cell.model_validate(read_content(str(ROOT / path))).means[pairs]
 
 

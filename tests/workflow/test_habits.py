@@ -241,7 +241,7 @@ def test_a_report_is_written(clone: Project, call: Type, tmp_path: Path) -> None
     assert outcome.code == 0
     assert "Missing metadata" not in outcome.output
     text = (tmp_path / "report.html").read_text()
-    assert '"page"' in text.lower()
+    assert '"paper_tables/smoke/index.html"' in text
     for rule in ("dataset", "checkpoint", "tae", "cell", "table", "figure", "page"):
         assert f'"rule": "{rule}"' in text, rule
 

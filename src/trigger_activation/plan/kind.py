@@ -77,6 +77,11 @@ class Kind:
         return self.pattern.partition("{")[2].partition("}")[0]
 
     @property
+    def folder(self) -> str:
+        """What all its paths begin with, such as ``results/checkpoints``."""
+        return self.pattern.partition("/{")[0]
+
+    @property
     def is_rendered(self) -> bool:
         """Whether it is for readers, made of cells alone and without torch."""
         return self.pattern.startswith("paper_tables/")

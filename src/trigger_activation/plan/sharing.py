@@ -43,7 +43,7 @@ def _of_experiment(config: Config, plan: Plan, experiment: str) -> Iterator[str]
     for each in everything:
         if each.kind is CELL:
             yield from each.by_products
-        elif each.path in networks or _is_control(config, each) or (_judges(each) and each.path not in in_part):
+        elif each.path in networks or _is_control(config, each) or (_is_for_judging(each) and each.path not in in_part):
             yield each.path
 
 
@@ -52,7 +52,7 @@ def _is_control(config: Config, artifact: Artifact) -> bool:
     return paradigm is not None and config.paradigms[paradigm].class_ == CONTROL
 
 
-def _judges(artifact: Artifact) -> bool:
+def _is_for_judging(artifact: Artifact) -> bool:
     """Whether it is an excerpt, or what would have one if it were large."""
     if artifact.kind is TAE:
         return judges(artifact)

@@ -110,7 +110,7 @@ class Request:
 def _asks_for_a_report(options: Sequence[str]) -> bool:
     """Whether a command line makes Snakemake's report and nothing else, which no attribute tells."""
     names = {option.partition("=")[0] for option in options}
-    return "--report" in names and "--report-after-run" not in names
+    return not names.isdisjoint({"--report", "--reporter"}) and "--report-after-run" not in names
 
 
 class Asked:

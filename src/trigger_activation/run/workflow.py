@@ -106,8 +106,8 @@ class Workflow:
             UserError: cells may be missing, and all are.
         """
         chosen = self.config.experiment
-        everything = self.plan.of_experiment(chosen) if self.complete else []
-        artifacts = everything or [self.plan[path] for path in self.plan.targets[chosen].values()]
+        asked = [self.plan[path] for path in self.plan.targets[chosen].values()]
+        artifacts = self.plan.of_experiment(chosen) if self.complete else asked
         paths = [artifact.path for artifact in artifacts if self._is_possible(artifact)]
         if self.allow_missing and not paths:
             raise UserError(f"{chosen} has no cell of its tables yet: run without allow_missing to make them")

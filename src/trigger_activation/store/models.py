@@ -12,7 +12,7 @@ from trigger_activation.plan.kinds import CHECKPOINT
 from trigger_activation.store import dvc
 from trigger_activation.store.atomic import write_text
 
-MODELS = Path(*Path(CHECKPOINT.pattern).parts[:2], "dvc.yaml")
+MODELS = Path(CHECKPOINT.folder, "dvc.yaml")
 NOTE = """\
 # The published networks by name, written by `trigact publish`: `dvc get REPOSITORY PATH`, `dvc artifacts get`.
 """
