@@ -202,7 +202,17 @@ class TestPlan:
         }
         full = dict.fromkeys(("cifar10", "cifar100", "imagenet100"), "nrp-full__pretrained")
         small = dict.fromkeys(
-            ("fashion16", "fashion16-again", "fashion16-ablation", "digit-pairs", "photos32", "smoke", "cifar10-small"),
+            (
+                "fashion16",
+                "fashion16-again",
+                "fashion16-ablation",
+                "digit-pairs",
+                "digit-pairs-again",
+                "photos32",
+                "photos32-again",
+                "smoke",
+                "cifar10-small",
+            ),
             "nrp-xs__purification",
         )
         assert helpers == {
