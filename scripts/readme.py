@@ -10,12 +10,13 @@ from __future__ import annotations
 import importlib.resources
 import json
 import re
+import subprocess
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import chdir
 from pathlib import Path
 
-from trigger_activation.cli.replicate import Run, compared
+from trigger_activation.cli.replicate import Run, compared, since
 from trigger_activation.plan import Plan, build_plan, kinds
 from trigger_activation.plan.config import load_config
 from trigger_activation.plan.config.schema import Config
@@ -36,6 +37,8 @@ METHOD = ROOT / "docs/method.svg"
 EXPERIMENTS = ("workstation", "demo")
 """Whose findings are told; the first leads."""
 PART = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+Part = Callable[[], str | None]
+"""Makes a part's text, or None where it cannot be made."""
 OUTCOMES = ("supported", "contradicted", "open")
 WHITE_BOX = ("standard", "at", "fixed", "learnable")
 """Paradigms, or roles, whose white-box accuracy is told."""
@@ -50,6 +53,8 @@ MEASURED = {
 }
 """Columns of the table of details: surrogates, an attack, and which pairs of surrogate and victim."""
 AGAIN = "demo-again"
+ELSEWHERE = "637fd8f"
+"""The commit whose demo has the same seeds and was made where numbers round otherwise."""
 """The experiment that is a second run of the demo."""
 LOOKED_AT = {"index.html": "page", "paper.pdf": "PDF", "comparison.md": "verdicts"}
 STYLE = """\
@@ -167,6 +172,15 @@ def replication(plan: Plan) -> str:
         return compared(*(Run(name, plan, name, read_document) for name in ("demo", AGAIN)))
 
 
+def rounding(plan: Plan) -> str | None:
+    """What the demo and its same seeds on another processor both support; None in a clone without that commit."""
+    known = subprocess.run(["git", "cat-file", "-e", ELSEWHERE], cwd=ROOT, capture_output=True, check=False)
+    if known.returncode:
+        return None
+    with chdir(ROOT):
+        return compared(*since(plan, "demo", ELSEWHERE))
+
+
 def details(config: Config) -> str:
     """What each changed detail of the experiment `ablation` changes, in points beside the triggers of other tables."""
     experiment = config.experiments["ablation"]
@@ -244,7 +258,7 @@ def _key(authors: Sequence[str], year: int) -> str:
     return f"{authors[0].split()[-1].lower()}{year}trigger"
 
 
-def parts() -> dict[str, Callable[[], str]]:
+def parts() -> dict[str, Part]:
     """Name of a part -> what makes it."""
     config = load_config(ROOT / "config")
     plan = build_plan(config)
@@ -256,14 +270,20 @@ def parts() -> dict[str, Callable[[], str]]:
         "coverage": coverage,
         "details": lambda: details(config),
         "replication": lambda: replication(plan),
+        "rounding": lambda: rounding(plan),
         "size": lambda: size(config, plan),
         "citation": lambda: citation(config),
     }
 
 
-def rewritten(text: str, made: Mapping[str, Callable[[], str]]) -> str:
-    """The same text with its parts made anew."""
-    return PART.sub(lambda found: f"{found[1]}{made[found[2]]()}\n{found[3]}", text)
+def rewritten(text: str, made: Mapping[str, Part]) -> str:
+    """The same text with its parts made anew; one that cannot be made here stays."""
+
+    def anew(found: re.Match[str]) -> str:
+        part = made[found[2]]()
+        return found[0] if part is None else f"{found[1]}{part}\n{found[3]}"
+
+    return PART.sub(anew, text)
 
 
 def wanted() -> dict[Path, str]:

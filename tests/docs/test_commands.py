@@ -24,6 +24,7 @@ READERS = {
     r"EXPERIMENT|(?<!--profile )\bmine$": "demo",
     r"\{train,test\}\.npz": "train.npz",
     r"diff main": "diff HEAD",
+    r"(?<=--at )\w+": "HEAD",
     r"remote modify store": "remote modify repository",
     r"PYTHON=\S+": "env",
     r"s3://bucket/folder": "/a/folder",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from tests.report.test_tables import cell
 from tests.support.means import mean_of
 from tests.support.projects import shipped_plan
-from trigger_activation.cli.replicate import Run, compared
+from trigger_activation.cli.replicate import Run, compared, replicate, since
 from trigger_activation.errors import UserError
 from trigger_activation.plan import Artifact
 from trigger_activation.plan.contents import Findings, RunTotals, Verdict
@@ -121,10 +122,17 @@ def test_a_run_is_compared_with_the_committed_one() -> None:
     plan = shipped_plan()
     first = Run("the committed run", plan, "demo-again", made_up(0))
     said = compared(first, Run("this run", plan, "demo-again", made_up(1, arithmetic="xyz")))
-    assert "Of 76 cells of a single seed nothing is known." in said
+    assert "Of 366 cells of a single seed nothing is known." in said
     assert "the committed run on CPU (rounding abc, torch 2.0) and this run on CPU (rounding xyz, torch 2.0)" in said
-    assert "0 of 184 cells have the same content" in said
-    assert "184 of 184 cells have the same content" in compared(first, first)
+    assert "0 of 474 cells have the same content" in said
+    assert "474 of 474 cells have the same content" in compared(first, first)
+
+
+def test_a_run_is_compared_with_one_of_an_earlier_commit_of_the_same_experiment_alone() -> None:
+    assert [run.title for run in since(shipped_plan(), "demo", "HEAD~1")] == ["the run of HEAD~1", "this run"]
+    options = argparse.Namespace(experiment="demo", other="demo-again", at="HEAD~1")
+    with pytest.raises(UserError, match="--at compares an experiment with itself"):
+        replicate(options)
 
 
 def test_a_second_run_is_an_experiment_whose_protocols_differ_by_name_alone() -> None:

@@ -50,6 +50,20 @@ def test_what_was_never_committed_is_not_there() -> None:
     assert committed_document("results/cells/p/standard/pgd/at.json") is None
 
 
+@pytest.mark.usefixtures("repository")
+def test_an_earlier_commit_has_what_stood_there_then() -> None:
+    write(60.0)
+    git("commit", "-q", "-a", "-m", "again")
+    means = [found.content.means["all"].mean for rev in ("HEAD~1", "HEAD") if (found := committed_document(CELL, rev))]
+    assert means == [50, 60]
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_commit_that_git_lacks_is_named() -> None:
+    with pytest.raises(UserError, match="git knows no 1234567 here"):
+        committed_document(CELL, "1234567")
+
+
 def test_another_form_is_told_in_a_sentence(repository: Path) -> None:
     path = repository / CELL
     record = Record(path=CELL, kind="cell", recipe="0" * 64, parameters={}, versions={}, inputs={})

@@ -85,9 +85,12 @@ def parser() -> argparse.ArgumentParser:
     contrast = "differences between cells, each minus the one before it"
     _takes_paths(add("compare", commands.compare_cells, contrast, " ".join(CELLS)), "CELL")
     again = "whether a run says what the committed one says, or what another experiment of the same protocols says"
-    twice = add("replicate", replicate, again, "demo", "demo demo-again")
+    twice = add("replicate", replicate, again, "demo", "demo demo-again", "demo --at HEAD~1")
     _takes_experiment(twice)
     twice.add_argument("other", nargs="?", help="an experiment whose protocols are the same but for their names")
+    twice.add_argument(
+        "--at", metavar="REVISION", help="the commit whose run is compared with this one (default: HEAD)"
+    )
     fetch = "fetch the published artifacts that files are made from, or are"
     _takes_paths(add("pull", commands.pull_targets, fetch, "paper_tables/demo/table2.tex"), "PATH")
     share = "hand the artifacts that are here to DVC's remote"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from trigger_activation.errors import UserError, suggest
@@ -56,15 +57,24 @@ class Run:
 
 
 def replicate(options: argparse.Namespace) -> int:
-    """Print how a run compares with the committed one, or with another experiment that runs the same protocols."""
+    """Print how a run compares with a committed one, or with another experiment that runs the same protocols."""
     plan = build_plan(load_config(Path("config")))
     if options.other is None:
-        first = Run("the committed run", plan, options.experiment, committed_document)
-        second = Run("this run", plan, options.experiment, read_document)
+        print(compared(*since(plan, options.experiment, options.at)))
+    elif options.at is None:
+        print(compared(*(Run(name, plan, name, read_document) for name in (options.experiment, options.other))))
     else:
-        first, second = (Run(name, plan, name, read_document) for name in (options.experiment, options.other))
-    print(compared(first, second))
+        raise UserError(
+            "--at compares an experiment with itself at another commit: name one experiment, or leave --at out"
+        )
     return 0
+
+
+def since(plan: Plan, experiment: str, revision: str | None = None) -> tuple[Run, Run]:
+    """The run that a commit holds (None: the last one), and the one that is here."""
+    title = "the committed run" if revision is None else f"the run of {revision}"
+    before = partial(committed_document, revision=revision or "HEAD")
+    return Run(title, plan, experiment, before), Run("this run", plan, experiment, read_document)
 
 
 def compared(first: Run, second: Run) -> str:
