@@ -93,6 +93,9 @@ MISSPELT_NAMES = {
         "experiments/demo.yaml", "[figure1,", "[figure11,", ("figures", "did you mean 'figure1'?")
     ),
     "default experiment": Mistake("config.yaml", "demo", "dmeo", ("experiment", "did you mean 'demo'?")),
+    "experiment to replicate": Mistake(
+        "experiments/demo-again.yaml", "replicates: demo", "replicates: dmo", ("replicates", "did you mean 'demo'")
+    ),
     "table to be like": Mistake("tables/table9.yaml", "like: table8", "like: table88", ("like", "name one")),
     "kind of a table": Mistake("tables/table1.yaml", "kind: accuracy", "kind: acuracy", ("kind", "'accuracy'")),
     "kind of a figure": Mistake("figures/figure2.yaml", "kind: flip", "kind: flop", ("kind", "'flip'")),

@@ -99,6 +99,11 @@ def rewrite(project: Project, path: str, content: str) -> None:
         write_record(record.model_copy(update={"files": {path: file_record(Path(path))}}))
 
 
+def test_of_a_second_run_it_chooses_predictions(config: Config, plan: Plan) -> None:
+    cells = [each for each in plan.of_experiment("demo-again") if each.kind is CELL]
+    assert in_repository(config, plan, ["demo-again"]) == {file for each in cells for file in each.by_products}
+
+
 def test_it_chooses_what_first_tables_and_evaluations_need(config: Config, plan: Plan) -> None:
     chosen = in_repository(config, plan, ["demo"])
     cells = [each for each in plan.of_experiment("demo") if each.kind is CELL]

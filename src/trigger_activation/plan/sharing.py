@@ -29,22 +29,25 @@ NETWORKS = (CHECKPOINT.name, ENSEMBLE.name, IMPORTED.name)
 def in_repository(config: Config, plan: Plan, experiments: Iterable[str]) -> set[str]:
     """The files of some experiments that the remote inside the repository holds.
 
-    Predictions of all cells, the networks of :data:`TABLES` and of the control, and the first images of the TAE sets
-    that judge any model and of the test images that these start from.
+    Predictions of all cells; unless it is a second run, the networks of :data:`TABLES` and of the control as well, and
+    the first images of the TAE sets that judge any model and of the test images that these start from.
     """
     return {file for experiment in experiments for file in _of_experiment(config, plan, experiment)}
 
 
 def _of_experiment(config: Config, plan: Plan, experiment: str) -> Iterator[str]:
-    shown = [path for name, path in plan.targets[experiment].items() if name in TABLES]
-    networks = {each.path for each in plan.upstream(shown) if each.kind.name in NETWORKS}
     everything = plan.of_experiment(experiment)
-    in_part = {path for each in everything if each.kind.name == EXCERPT.name for path in each.inputs["images"]}
     for each in everything:
         if each.kind is CELL:
             yield from each.by_products
-        elif each.path in networks or _is_control(config, each) or (_is_for_judging(each) and each.path not in in_part):
-            yield each.path
+    if config.experiments[experiment].replicates is None:
+        shown = [path for name, path in plan.targets[experiment].items() if name in TABLES]
+        networks = {each.path for each in plan.upstream(shown) if each.kind.name in NETWORKS}
+        in_part = {path for each in everything if each.kind.name == EXCERPT.name for path in each.inputs["images"]}
+        for each in everything:
+            judging = _is_for_judging(each) and each.path not in in_part
+            if each.path in networks or _is_control(config, each) or judging:
+                yield each.path
 
 
 def _is_control(config: Config, artifact: Artifact) -> bool:

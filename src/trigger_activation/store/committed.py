@@ -25,7 +25,7 @@ def committed_document(path: str, revision: str = "HEAD") -> Document | None:
         return None
     if revision != "HEAD" and "invalid object name" in run.stderr:
         raise UserError(
-            f"git knows no {revision} here: name one of `git log`, or fetch it with `git fetch --unshallow` in a shallow "
-            "clone"
+            f"git knows no {revision} here: name one of `git log`, or fetch it with `git fetch --unshallow` where the "
+            "clone is shallow"
         )
     raise UserError("this folder is no git repository with a commit, so there are no committed cells to compare with")

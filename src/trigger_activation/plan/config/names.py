@@ -217,6 +217,8 @@ def _with_roles(config: Config, variants: Mapping[str, schema.Variant]) -> set[s
 
 
 def _check_experiment(config: Config, experiment: schema.Experiment, file: Path) -> None:
+    if experiment.replicates is not None:
+        _require(experiment.replicates, config.experiments, file, "replicates", "experiment")
     for slot, protocol in experiment.slots.items():
         _require(protocol, config.protocols, file, f"slots.{slot}", "protocol")
     for name in experiment.figures:

@@ -284,6 +284,8 @@ class Experiment(StrictModel):
     tables: dict[str, Selection] = {}
     figures: Annotated[list[str], AfterValidator(check_distinct)] = []
     reports: Annotated[list[Report], AfterValidator(check_distinct)] = []
+    replicates: str | None = None
+    """The experiment that this one is a second run of; of such a run the repository keeps predictions alone."""
 
 
 class Config(StrictModel):
