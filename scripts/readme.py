@@ -110,7 +110,8 @@ def verdicts() -> str:
 
 def _decided_again() -> str:
     """How many of the statements that the demo decides its second run decides alike."""
-    decided = [turn for turn in turns(findings("demo"), findings(AGAIN)) if turn.first in DECISIVE]
+    verdicts = [turn for turn in turns(findings("demo"), findings(AGAIN)) if not turn.apart]
+    decided = [turn for turn in verdicts if turn.first in DECISIVE]
     alike = sum(turn.what == "agree" for turn in decided)
     return (
         f"Of the {len(decided)} that the demo decides, its second run, with other seeds, decides {alike} alike "

@@ -62,7 +62,7 @@ def findings(*outcomes: str) -> Findings:
             table="I",
             in_print="",
             here=outcome,
-            other_architectures="",
+            other_architectures="not tested" if k else outcome,
             decided_by="",
             address="",
         )
@@ -74,13 +74,16 @@ def findings(*outcomes: str) -> Findings:
 def test_verdicts_agree_turn_or_are_opposite() -> None:
     first = findings("supported", "supported", "contradicted", "open", "not tested", "open")
     second = findings("supported", "contradicted", "open", "open", "supported", "supported")
-    assert [turn.what for turn in turns(first, second)] == ["agree", "opposite", "open", "agree", "open"]
+    told = [turn.what for turn in turns(first, second)]
+    assert told == ["agree", "agree", "opposite", "open", "agree", "open"]
+    assert [turn.apart for turn in turns(first, second)] == [False, True, *[False] * 4]
 
 
 def test_the_report_counts_and_lists_what_turned() -> None:
-    said = report([], [Turn("A", "open", "open"), Turn("B", "open", "supported")], {}, 0, 0)
-    assert "Of 2 that both runs test, 1 have the same verdict, 1 turned to or from open, 0 are opposite." in said
-    assert "| B | open | supported |" in said
+    said = report([], [Turn("A", "open", "open"), Turn("B", "open", "supported", apart=True)], {}, 0, 0)
+    assert "Of 2 that both runs reach" in said
+    assert "1 are the same, 1 turned to or from open, 0 are opposite." in said
+    assert "| B | different architectures | open | supported |" in said
     assert "| A |" not in said
 
 
@@ -138,7 +141,8 @@ def test_a_run_is_compared_with_one_of_an_earlier_commit_of_the_same_experiment_
 def test_a_second_run_is_an_experiment_whose_protocols_differ_by_name_alone() -> None:
     plan = shipped_plan()
     said = compared(*(Run(name, plan, name, made_up(draw)) for draw, name in enumerate(("demo", "demo-again"))))
-    assert "Of 1 that both runs test, 1 have the same verdict" in said
+    assert "Of 2 that both runs reach" in said
+    assert "2 are the same" in said
 
 
 @pytest.mark.parametrize(

@@ -43,11 +43,13 @@ class Twin:
 
 @dataclass(frozen=True)
 class Turn:
-    """What both runs say to one statement of the paper."""
+    """What both runs say to one statement of the paper, over the pairs that its table prints or others."""
 
     statement: str
     first: str
     second: str
+    apart: bool = False
+    """Whether over pairs of different architectures alone."""
 
     @property
     def what(self) -> str:
@@ -88,13 +90,15 @@ def _row(layout: AccuracyLayout, row: Sequence[Cell], other: Sequence[Cell]) -> 
 
 
 def turns(first: Findings, second: Findings) -> list[Turn]:
-    """The verdicts on the statements that both runs can test."""
-    others = {(verdict.statement, verdict.table): verdict.here for verdict in second.verdicts}
-    return [
-        Turn(f"{verdict.statement} (Table {verdict.table})", verdict.here, others[verdict.statement, verdict.table])
-        for verdict in first.verdicts
-        if Outcome.NOT_RUN not in {verdict.here, others.get((verdict.statement, verdict.table), Outcome.NOT_RUN)}
-    ]
+    """The verdicts on the statements that both runs can test, two on each."""
+    others = {(verdict.statement, verdict.table): verdict for verdict in second.verdicts}
+    found = []
+    for verdict in first.verdicts:
+        if other := others.get((verdict.statement, verdict.table)):
+            name = f"{verdict.statement} (Table {verdict.table})"
+            found.append(Turn(name, verdict.here, other.here))
+            found.append(Turn(name, verdict.other_architectures, other.other_architectures, apart=True))
+    return [turn for turn in found if Outcome.NOT_RUN not in {turn.first, turn.second}]
 
 
 def report(
@@ -144,13 +148,18 @@ def _outside(twin: Twin) -> str:
 def _verdicts(verdicts: Sequence[Turn]) -> list[str]:
     counted = Counter(turn.what for turn in verdicts)
     lines = [
-        f"**Statements.** Of {len(verdicts)} that both runs test, {counted['agree']} have the same verdict, "
-        f"{counted['open']} turned to or from open, {counted['opposite']} are opposite."
+        f"**Verdicts.** Of {len(verdicts)} that both runs reach, over the pairs that a table prints and over those of "
+        f"different architectures alone, {counted['agree']} are the same, {counted['open']} turned to or from open, "
+        f"{counted['opposite']} are opposite."
     ]
     if turned := [turn for turn in verdicts if turn.what != "agree"]:
-        lines += ["", "| statement | first run | second run |", "|---|---|---|"]
-        lines += [f"| {turn.statement} | {turn.first} | {turn.second} |" for turn in turned]
+        lines += ["", "| statement | pairs | first run | second run |", "|---|---|---|---|"]
+        lines += [f"| {turn.statement} | {_pairs(turn)} | {turn.first} | {turn.second} |" for turn in turned]
     return lines
+
+
+def _pairs(turn: Turn) -> str:
+    return "different architectures" if turn.apart else "as printed"
 
 
 def _machines(machines: Mapping[str, Machine | None], same: int, total: int) -> list[str]:
