@@ -85,12 +85,7 @@ def parser() -> argparse.ArgumentParser:
     contrast = "differences between cells, each minus the one before it"
     _takes_paths(add("compare", commands.compare_cells, contrast, " ".join(CELLS)), "CELL")
     again = "whether a run says what the committed one says, or what another experiment of the same protocols says"
-    twice = add("replicate", replicate, again, "demo", "demo demo-again", "demo --at HEAD~1")
-    _takes_experiment(twice)
-    twice.add_argument("other", nargs="?", help="an experiment whose protocols are the same but for their names")
-    twice.add_argument(
-        "--at", metavar="REVISION", help="the commit whose run is compared with this one (default: HEAD)"
-    )
+    _takes_runs(add("replicate", replicate, again, "demo", "demo demo-again", "demo --at HEAD~1"))
     fetch = "fetch the published artifacts that files are made from, or are"
     _takes_paths(add("pull", commands.pull_targets, fetch, "paper_tables/demo/table2.tex"), "PATH")
     share = "hand the artifacts that are here to DVC's remote"
@@ -108,6 +103,12 @@ def parser() -> argparse.ArgumentParser:
     add("unused", commands.show_unused, "for developers: what config declares and no experiment uses")
     add("accept", commands.accept_code, "for developers: record the code as making the same results")
     return top
+
+
+def _takes_runs(command: argparse.ArgumentParser) -> None:
+    _takes_experiment(command)
+    command.add_argument("other", nargs="?", help="an experiment whose protocols are the same but for their names")
+    command.add_argument("--at", metavar="REVISION", help="the commit whose run is the first one (default: HEAD)")
 
 
 def _takes_experiment(command: argparse.ArgumentParser, optional: bool = False) -> None:
