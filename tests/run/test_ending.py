@@ -68,6 +68,11 @@ def has_namespaces() -> bool:
     return found is not None and subprocess.run([*CONTAINER, "true"], capture_output=True, check=False).returncode == 0
 
 
+def listening() -> None:
+    """As in a terminal, also where the tests are a shell's background job, which ignores SIGINT."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.mark.parametrize(
     ("before", "number", "send", "options"),
     [
@@ -94,7 +99,13 @@ def test_a_signal_ends_a_run_at_once(
     command = [*before, str(BIN / "snakemake"), "--cores", "2", "--workflow-profile", str(profile), *options]
     with (tmp_path / "log").open("w") as log:
         run = subprocess.Popen(
-            command, cwd=tmp_path, stdout=log, stderr=subprocess.STDOUT, text=True, start_new_session=True
+            command,
+            cwd=tmp_path,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            preexec_fn=listening,
         )
     while not ((tmp_path / "started").exists() and (tmp_path / "quick").exists()):
         assert run.poll() is None, (tmp_path / "log").read_text()
