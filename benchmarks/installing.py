@@ -12,10 +12,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from scripts.install import LOCKS, size
+
 from benchmarks.report import arguments, report
 
 ROOT = Path(__file__).parents[1]
-SETS = ("api", "workflow", "dev")
 CACHES = {"uv": "UV_CACHE_DIR", "pip": "PIP_CACHE_DIR"}
 """Installer -> the variable that names its package cache."""
 
@@ -25,11 +26,6 @@ def seconds(command: list[str], folder: Path, surroundings: Mapping[str, str]) -
     start = time.perf_counter()
     subprocess.run(command, cwd=folder, env={**os.environ, **surroundings}, check=True, capture_output=True)
     return round(time.perf_counter() - start, 1)
-
-
-def gigabytes(folder: Path) -> float:
-    """Of all files."""
-    return round(sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_symlink()) / 1e9, 2)
 
 
 def clone(folder: Path, revision: str = "HEAD") -> Path:
@@ -42,12 +38,12 @@ def clone(folder: Path, revision: str = "HEAD") -> Path:
 def environments(work: Path, installer: str, surroundings: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """Each set in a new environment; the first fills the cache of packages."""
     source = clone(work / "source")
-    for number, name in enumerate(SETS):
+    for number, name in enumerate(LOCKS):
         command = [sys.executable, "scripts/install.py", str(work / name), name, "--installer", installer]
         took = seconds(command, source, surroundings)
         cache = "filled by it" if number == 0 else "warm"
         row = {"environment": name, "installer": installer, "cache": cache, "seconds": took}
-        yield {**row, "GB": gigabytes(work / name)}
+        yield {**row, "GB": round(size(work / name), 2)}
         shutil.rmtree(work / name)
 
 
@@ -58,7 +54,7 @@ def before(work: Path, revision: str, surroundings: Mapping[str, str]) -> dict[s
     install = [str(environment / "bin/python"), "-m", "pip", "install", "--no-deps"]
     took = seconds([*install, "--requirement", "requirements.lock"], source, surroundings)
     row = {"environment": f"all, at {revision}", "installer": "pip", "cache": "partly warm", "seconds": took}
-    return {**row, "GB": gigabytes(environment)}
+    return {**row, "GB": round(size(environment), 2)}
 
 
 def first_success(work: Path, installer: str, surroundings: Mapping[str, str]) -> Iterator[dict[str, Any]]:
