@@ -61,7 +61,7 @@ class PagePlanner:
         parameters = recipes.PageParameters(
             experiment=self.name,
             title=self.experiment.title,
-            paper=self.config.paper if papers else None,
+            paper=self.config.paper,
             papers=papers,
             published=published,
             tables=[
