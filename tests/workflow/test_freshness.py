@@ -176,6 +176,11 @@ def test_tables_without_any_cell_are_left_out(copy: Project) -> None:
     result = copy.execute(copy.command("--dry-run", settings=allowed))
     assert result.returncode == 0, result.stdout
     assert "Nothing to be done" in result.stdout
+    (copy.folder / "paper_tables/smoke/table11.tex").unlink()
+    result = copy.execute(copy.command(*QUIET, settings=allowed))
+    assert result.returncode == 0, result.stdout
+    assert re.search(r"Left out, as none of their cells are here: table1, table2, .*table8", result.stdout)
+    assert "table11" not in result.stdout.split("Left out")[1].splitlines()[0]
 
 
 def test_only_tables_may_lack_cells(copy: Project) -> None:

@@ -90,10 +90,11 @@ class ExperimentPlanner:
             else:
                 targets[kind] = reports.report(kind, tables)
         self.plan.targets[self.name] = targets
-        self.plan.extras[self.name] = tuple(self._excerpts())
+        if self.experiment.replicates is None:
+            self.plan.extras[self.name] = tuple(self._excerpts())
 
     def _excerpts(self) -> Iterator[str]:
-        """Of the large TAE sets that judge any model, and of their test images."""
+        """Of the large TAE sets that judge any model, and of their test images; those of a second run are not published."""
         for tae in list(self.plan.upstream(self.plan.targets[self.name].values())):
             if tae.kind is kinds.TAE and sharing.judges(tae) and sharing.is_large(tae):
                 (test,) = tae.inputs["test"]

@@ -128,6 +128,14 @@ class Workflow:
         everything = DEFAULT in self._asked_for.request.targets and not self.allow_missing
         return everything and "pdf" in reports and not engine_is_there()
 
+    @property
+    def _tables_without_cells(self) -> list[str]:
+        """The names of the tables among all of the experiment that ``allow_missing`` leaves out."""
+        if not self.allow_missing or DEFAULT not in self._asked_for.request.targets:
+            return []
+        asked = self.plan.targets[self.config.experiment].items()
+        return [name for name, path in asked if self.plan[path].kind is kinds.TABLE and path not in self._default]
+
     @cached_property
     def _asked_for(self) -> Asked:
         """What was typed, of which Snakemake knows only once it has read the rules.
@@ -383,6 +391,8 @@ class Workflow:
         lines = [f"\n{done} job{'s' * (done != 1)} done in {duration(self.progress.elapsed)}."]
         if self._leaves_out_the_pdf:
             lines.append(f"{kinds.PDF.path({'experiment': self.config.experiment})} was left out: {MISSING_ENGINE}.")
+        if left_out := self._tables_without_cells:
+            lines.append(f"Left out, as none of their cells are here: {', '.join(left_out)}.")
         lines += last_lines(self.config.experiment, self.plan.targets[self.config.experiment], self._rendered)
         return "\n".join(lines)
 
