@@ -47,13 +47,14 @@ class Variants:
         self.config = config
         self.used: set[tuple[str, str]] = set()
         self.used_overrides: set[tuple[str, str, str]] = set()
+        self._resolved: dict[tuple[str, str, str | None], Resolved] = {}
 
     def resolve(
         self,
         kind: str,
         name: str,
         protocol_name: str | None = None,
-        complete: Callable[[Any], Parameters] = lambda parameters: parameters,
+        complete: Callable[[Any], Parameters] | None = None,
     ) -> Resolved:
         """Parameters of a variant: those of its entry, then the protocol's overrides and threat model.
 
@@ -66,6 +67,16 @@ class Variants:
         Raises:
             UserError: the class is unknown, or it does not take these parameters.
         """
+        if complete is not None:
+            return self._resolve(kind, name, protocol_name, complete)
+        key = (kind, name, protocol_name)
+        if key not in self._resolved:
+            self._resolved[key] = self._resolve(kind, name, protocol_name, lambda parameters: parameters)
+        return self._resolved[key]
+
+    def _resolve(
+        self, kind: str, name: str, protocol_name: str | None, complete: Callable[[Any], Parameters]
+    ) -> Resolved:
         self.used.add((kind, name))
         variant: Variant = getattr(self.config, kind)[name]
         given = dict(variant.parameters)
