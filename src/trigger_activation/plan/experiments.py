@@ -109,7 +109,7 @@ class ExperimentPlanner:
             self.plan.extras[self.name] = tuple(self._excerpts())
 
     def _excerpts(self) -> Iterator[str]:
-        """Of the large TAE sets that judge any model, and of their test images; those of a second run are not published."""
+        """Of the large TAE sets that judge any model, and of their test images; second runs publish none."""
         for tae in list(self.plan.upstream(self.plan.targets[self.name].values())):
             if tae.kind is kinds.TAE and sharing.judges(tae) and sharing.is_large(tae):
                 (test,) = tae.inputs["test"]
