@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -121,20 +121,16 @@ class Workflow:
     def _is_valid(self, path: str) -> bool:
         return self.freshness.verdict(path).valid
 
-    @property
-    def _leaves_out_the_pdf(self) -> bool:
-        """Whether it was asked for, among all that the experiment has, but cannot be made here."""
-        reports = self.config.experiments[self.config.experiment].reports
-        everything = DEFAULT in self._asked_for.request.targets and not self.allow_missing
-        return everything and "pdf" in reports and not engine_is_there()
-
-    @property
-    def _tables_without_cells(self) -> list[str]:
-        """The names of the tables among all of the experiment that ``allow_missing`` leaves out."""
-        if not self.allow_missing or DEFAULT not in self._asked_for.request.targets:
-            return []
-        asked = self.plan.targets[self.config.experiment].items()
-        return [name for name, path in asked if self.plan[path].kind is kinds.TABLE and path not in self._default]
+    def _left_out(self) -> Iterator[str]:
+        """Of all that the experiment has, where all was asked for: what was left out and why, a sentence each."""
+        chosen = self.config.experiment
+        targets = self.plan.targets[chosen] if DEFAULT in self._asked_for.request.targets else {}
+        left_out = [name for name, path in targets.items() if path not in self._default]
+        if not self.allow_missing and "pdf" in left_out:
+            yield f"{targets['pdf']} was left out: {MISSING_ENGINE}."
+        tables = [name for name in left_out if name in self.config.experiments[chosen].tables]
+        if self.allow_missing and tables:
+            yield f"Left out, as none of their cells are here: {', '.join(tables)}."
 
     @cached_property
     def _asked_for(self) -> Asked:
@@ -389,10 +385,7 @@ class Workflow:
         """What was made, what was found and where to look."""
         done = self._jobs.by_kind.total()
         lines = [f"\n{done} job{'s' * (done != 1)} done in {duration(self.progress.elapsed)}."]
-        if self._leaves_out_the_pdf:
-            lines.append(f"{kinds.PDF.path({'experiment': self.config.experiment})} was left out: {MISSING_ENGINE}.")
-        if left_out := self._tables_without_cells:
-            lines.append(f"Left out, as none of their cells are here: {', '.join(left_out)}.")
+        lines += self._left_out()
         lines += last_lines(self.config.experiment, self.plan.targets[self.config.experiment], self._rendered)
         return "\n".join(lines)
 
