@@ -53,9 +53,9 @@ MEASURED = {
 }
 """Columns of the table of details: surrogates, an attack, and which pairs of surrogate and victim."""
 AGAIN = "demo-again"
+"""The experiment that is a second run of the demo."""
 ELSEWHERE = "637fd8f"
 """The commit whose demo has the same seeds and was made where numbers round otherwise."""
-"""The experiment that is a second run of the demo."""
 LOOKED_AT = {"index.html": "page", "paper.pdf": "PDF", "comparison.md": "verdicts"}
 STYLE = """\
 text { font: 18px system-ui, sans-serif; fill: #1d1c1a; }

@@ -21,6 +21,7 @@ from tests.support.smoke_project import BIN, PDF, QUIET, ROOT, UNSHARE, Project,
 from trigger_activation.plan import Artifact, Plan, build_plan
 from trigger_activation.plan.config import load_config
 from trigger_activation.science.attacks import ATTACKS
+from trigger_activation.store import dvc
 from trigger_activation.store.freshness import Freshness
 from trigger_activation.store.records import FileRecord, file_record
 
@@ -190,6 +191,19 @@ def test_after_a_partial_pull_a_run_says_first_how_to_pull_the_rest(emptied: Pro
     run.communicate()
     assert said.startswith(f"{len(rest)} artifacts are not here, though results/checkpoints/smoke, ")
     assert f"`trigact pull {TABLE}`" in said
+
+
+def test_only_what_its_list_may_hold_is_offered(emptied: Project) -> None:
+    never = TAE.replace("pgd", "never")
+    with chdir(emptied.folder):
+        dvc.forget()
+        assert dvc.may_be_published(never), "the list is not here yet"
+        assert emptied.trigact("pull", TAE).returncode == 0
+        dvc.forget()
+        assert dvc.may_be_published(TAE)
+        assert not dvc.may_be_published(never)
+        assert not dvc.may_be_published("results/cells/smoke/standard/pgd/none.json")
+    dvc.forget()
 
 
 def bad_files(project: Project, origin: Project) -> list[str]:

@@ -25,6 +25,7 @@ from trigger_activation.plan.kind import EACH_TABLE, Kind
 from trigger_activation.plan.recipes import DatasetParameters
 from trigger_activation.report.pdf.latex import MISSING_ENGINE, engine_is_there
 from trigger_activation.report.wording import duration
+from trigger_activation.run import published
 from trigger_activation.run.cluster import Cluster, freeze_config, frozen_config
 from trigger_activation.run.dates import Marker, forgive_future_times
 from trigger_activation.run.devices import GpuUse, usable_gpus
@@ -33,9 +34,8 @@ from trigger_activation.run.progress import PlannedJobs, Progress
 from trigger_activation.run.request import DEFAULT, RULES, Asked, Request, RunSettings
 from trigger_activation.run.summary import last_lines
 from trigger_activation.science.datasets import DATASETS
-from trigger_activation.store import dvc
 from trigger_activation.store.atomic import remove_partial
-from trigger_activation.store.freshness import Freshness, Status
+from trigger_activation.store.freshness import Freshness
 from trigger_activation.store.lock import RunLock
 
 RECORDS = ("results/specs/spec", "results/logs/log")
@@ -321,7 +321,8 @@ class Workflow:
         if self._marker is not None:
             self._marker.reset()
         forgive_future_times(path for path in self._inputs if path not in self._planned)
-        for notice in filter(None, (*self.plan.notices, self._offer(), self._tries())):
+        instead = published.offer(self.plan, self._planned, self._inputs, self.freshness)
+        for notice in filter(None, (*self.plan.notices, instead, self._tries())):
             print(notice, flush=True)
         self.progress.begin(self._jobs.by_kind)
 
@@ -330,30 +331,6 @@ class Workflow:
         hours = {path: self.costs.gpu_hours(artifact) for path, artifact in self._planned.items()}
         longest = max(hours, key=hours.__getitem__, default=None)
         return None if longest is None else self.cluster.notice(longest, hours[longest])
-
-    def _offer(self) -> str | None:
-        """If this run makes again what others may have published: how to fetch that instead."""
-        missing = [path for path in self._planned if self.freshness.verdict(path).status is Status.MISSING]
-        folders = {path: folder for path in missing if (folder := kinds.shared_folder(path)) and dvc.is_tracked(folder)}
-        if not folders:
-            return None
-        places = ", ".join(sorted({str(folder) for folder in folders.values()}))
-        return (
-            f"{len(folders)} artifacts are not here, though {places} is published: stop with Ctrl-C and run "
-            f"`trigact pull {' '.join(self._ends(set(folders)))}` to fetch what is there instead of making it again."
-        )
-
-    def _ends(self, needed: set[str]) -> list[str]:
-        """Few of the planned artifacts that nothing else is made from, so that all needed ones lie above them."""
-        ends = [path for path in self._planned if path not in self._inputs]
-        above = {end: needed & {artifact.path for artifact in self.plan.upstream([end])} for end in ends}
-        chosen: list[str] = []
-        left = needed
-        for end in sorted(ends, key=lambda path: -len(above[path])):
-            if above[end] & left:
-                chosen.append(end)
-                left = left - above[end]
-        return chosen
 
     def make(self, path: str, log: str, cores: int | None) -> None:
         """Run the job of one artifact in a warm worker."""

@@ -183,6 +183,25 @@ def published_md5(file: str) -> str | None:
     return None if place is None else listed(place).get(file)
 
 
+def may_be_published(file: str) -> bool:
+    """Whether a file can be pulled, as far as that is known without asking the remote."""
+    place = shared_folder(file)
+    if place is None or not is_tracked(place):
+        return False
+    files = _list_here(place)
+    return files is None or file in files
+
+
+@cache
+def _list_here(folder: Path) -> frozenset[str] | None:
+    """The published files of a folder; None if their list was not fetched yet."""
+    try:
+        entries = json.loads(_cached(_list_md5(folder)).read_text(encoding="utf-8"))
+        return frozenset(f"{folder}/{entry['relpath']}" for entry in entries)
+    except (UserError, OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def pull(files: Sequence[str], size: int = 0) -> None:
     """Bring single files here.
 
@@ -228,7 +247,7 @@ def _check_out_cached(files: Sequence[str]) -> None:
 
 def forget() -> None:
     """Ask again what is published: other commands may have run since, or the working folder is another one."""
-    for asked in (listed, _entries, _cache_folder):
+    for asked in (listed, _entries, _list_here, _cache_folder):
         asked.cache_clear()
 
 
