@@ -179,6 +179,18 @@ WRONG_VALUES = {
         "attacks/gradient.yaml", "radius: 3.5", "radius: .inf", ("gra", "radius")
     ),
     "date as a parameter": Mistake("attacks/gradient.yaml", "radius: 3.5", "radius: 2024-01-01", ("gra", "radius")),
+    "a single defense in a table of differences": Mistake(
+        "tables/supplementary_differences.yaml",
+        "  - {victim: at}\n  - {victim: fixed}\n  - {victim: learnable}\n",
+        "",
+        ("columns", "at least two"),
+    ),
+    "a single defense selected for a table of differences": Mistake(
+        "experiments/demo.yaml",
+        "supplementary_differences: {}",
+        "supplementary_differences: {columns: [{victim: fixed}]}",
+        ("columns", "at least two"),
+    ),
     "two slots of an accuracy table": Mistake("tables/table1.yaml", "[A]", "[A, B]", ("slots", "one entry")),
     "two slots selected for an accuracy table": Mistake(
         "experiments/demo.yaml", "table1: {}", "table1: {slots: [A, B]}", ("slots",)

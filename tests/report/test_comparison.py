@@ -11,6 +11,7 @@ from itertools import product
 
 import pandas as pd
 import pytest
+from scipy import stats
 
 from tests.support.means import mean_of
 from tests.support.projects import ROOT, Project, shipped_plan
@@ -27,6 +28,7 @@ from trigger_activation.report.published.comparison import (
     changes,
     compare,
     rank_correlation,
+    rank_range,
 )
 from trigger_activation.report.published.findings import differences
 from trigger_activation.report.published.numbers import PrintedColumn, Published, parse
@@ -140,7 +142,7 @@ def test_every_cell_of_the_paper_has_its_published_counterpart() -> None:
 def test_a_run_that_measures_what_was_published_has_no_difference() -> None:
     comparison = compared("paper")
     pairs = [pair for table in comparison.tables for row in table.rows for pair in row.pairs if pair.published]
-    assert max(abs(pair.difference or 0) for pair in pairs if pair.measured != 50) < 1e-9
+    assert max(abs(pair.difference or 0) for pair in pairs if pair.measured != 50) < 1e-6  # As cells round.
     assert all(table.tau == pytest.approx(1) for table in comparison.tables)
     assert not any(table.changes or table.not_run_rows or table.not_run_columns for table in comparison.tables)
     assert comparison.not_compared == ["V", "XI"]
@@ -227,10 +229,28 @@ def test_protocols_are_compared_fact_by_fact() -> None:
 
 
 def test_rank_correlation_is_kendalls() -> None:
-    pairs = [Pair(1, 10.0), Pair(2, 30.0), Pair(3, 20.0), Pair(9, None)]
+    pairs = [Pair(mean_of(here), there) for here, there in [(1, 10.0), (2, 30.0), (3, 20.0), (9, None)]]
     assert rank_correlation(pairs) == pytest.approx(1 / 3)  # two pairs in order, one not
     assert rank_correlation(pairs[:1]) is None
-    assert rank_correlation([Pair(1, 5.0), Pair(2, 5.0)]) is None
+    assert rank_correlation([Pair(mean_of(1), 5.0), Pair(mean_of(2), 5.0)]) is None
+
+
+def test_the_range_of_a_rank_correlation_is_that_over_orders_which_the_data_allow() -> None:
+    seeds = (-1.0, 0.0, 1.0)  # Paired seed by seed: those of one sign have differences without any spread.
+    here = [mean_of(*(value + turn * seed for seed in seeds)) for value, turn in [(10, 1), (11, -1), (30, 1), (40, 1)]]
+    printed = [1.0, 2.0, 4.0, 3.0]
+    low, high = rank_range([Pair(*both) for both in zip(here, printed, strict=True)]) or (0.0, 0.0)
+    orders = [[10, 11, 30, 40], [11, 10, 30, 40]]  # The first two columns cannot be told apart.
+    assert [low, high] == pytest.approx(sorted(stats.kendalltau(order, printed).statistic for order in orders))
+
+
+def test_the_range_of_a_rank_correlation_leaves_out_what_is_equal_in_print() -> None:
+    here, printed = [mean_of(value, value) for value in (1, 2, 3)], [5.0, 5.0, 7.0]
+    expected = stats.kendalltau([1, 2, 3], printed).statistic
+    assert rank_range([Pair(*both) for both in zip(here, printed, strict=True)]) == pytest.approx((expected, expected))
+    assert rank_range([Pair(mean_of(1), 5.0), Pair(mean_of(2), 5.0)]) is None
+    one_seed = [Pair(mean_of(1), 5.0), Pair(mean_of(90), 6.0)]
+    assert rank_range(one_seed) == (-1, 1)
 
 
 def finding(mean: float, margin: float, above: float = 0.0, below: float = math.inf) -> Finding:

@@ -15,6 +15,7 @@ from trigger_activation.plan.config.tables import (
     Column,
     ConceptFigure,
     CostTable,
+    DifferenceTable,
     Figure,
     ParadigmFigure,
     SupplementaryTable,
@@ -133,8 +134,8 @@ class ExperimentPlanner:
         if selection.slots:
             table = table.model_copy(update={"slots": selection.slots})
         columns = selection.columns or table.columns
-        if isinstance(table, AccuracyTable):
-            return self._accuracy_table(name, table, selection.rows or table.rows, columns)
+        if isinstance(table, AccuracyTable | DifferenceTable):
+            return self._attacked_table(name, table, selection.rows or table.rows, columns)
         if selection.rows and not isinstance(table, CharacteristicsTable):
             raise UserError(
                 f"config/experiments/{self.name}.yaml: tables.{name}.rows selects attacks, which only accuracy tables "
@@ -153,21 +154,21 @@ class ExperimentPlanner:
             )
         return self._characteristics_table(name, table, selection.rows or table.rows)
 
-    def _accuracy_table(self, name: str, table: AccuracyTable, rows: Sequence[str], columns: Sequence[Column]) -> str:
+    def _attacked_table(
+        self, name: str, table: AccuracyTable | DifferenceTable, rows: Sequence[str], columns: Sequence[Column]
+    ) -> str:
         slot = self._slot(table.slots[0], name)
         resolved = [self._column(slot, column) for column in columns]
         attacks = [*([CLEAN] if table.clean_row else []), *rows]
         cells = [slot.shown_cell(table.surrogates, attack, column) for attack in attacks for column in resolved]
         crafted = [attack for attack in attacks if attack != CLEAN]
         preprocessing = [column.preprocessing for column in resolved if column.preprocessing]
-        layout = layouts.AccuracyLayout(
-            kind=table.kind,
+        shown = layouts.AttackedLayout(
             number=table.number,
             title=table.title,
             decimals=self._decimals(table),
             pairs=table.pairs,
             surrogates=table.surrogates,
-            mean_row=table.mean_row,
             rows=self._rows(slot, attacks),
             columns=resolved,
             protocol=slot.facts(),
@@ -180,6 +181,9 @@ class ExperimentPlanner:
                 [*(("attacks", row) for row in crafted), *(("preprocessing", name) for name in preprocessing)]
             ),
         )
+        if isinstance(table, DifferenceTable):
+            return self._table_of(name, layouts.DifferenceLayout(kind=table.kind, **dict(shown)), cells)
+        layout = layouts.AccuracyLayout(kind=table.kind, mean_row=table.mean_row, **dict(shown))
         return self._table_of(name, layout, cells)
 
     def _rows(self, slot: ProtocolStudies, attacks: Sequence[str]) -> list[ShownRow]:

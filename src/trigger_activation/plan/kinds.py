@@ -260,7 +260,7 @@ COMPARISON = Kind(
     "comparison",
     "paper_tables/{experiment}/comparison.md",
     stage="run.stages.reports:make_comparison",
-    version=3,
+    version=4,
     parameters=recipes.ComparisonParameters,
     roles=(EACH_TABLE,),
     companions=("paper_tables/{experiment}/comparison.csv", "paper_tables/{experiment}/claims.csv"),

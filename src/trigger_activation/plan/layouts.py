@@ -107,20 +107,31 @@ class ShownProtocol(FrozenModel):
     columns: list[ShownColumn]
 
 
-class AccuracyLayout(TableLayout):
-    """Attacks by defenses."""
+class AttackedLayout(TableLayout):
+    """Defenses under attacks."""
 
-    kind: Literal["accuracy"]
     decimals: int
     pairs: Pairs
     surrogates: Surrogates
-    mean_row: bool
     rows: list[ShownRow]
     columns: list[ShownColumn]
     protocol: Facts
     changes: list[Change]
     substitutes: dict[str, list[str]]
     """Label of a helper network that stands in for another -> labels of what consults it."""
+
+
+class AccuracyLayout(AttackedLayout):
+    """Attacks by defenses."""
+
+    kind: Literal["accuracy"]
+    mean_row: bool
+
+
+class DifferenceLayout(AttackedLayout):
+    """Differences between defenses by attacks."""
+
+    kind: Literal["difference"]
 
 
 class ShownAttack(FrozenModel):
@@ -180,7 +191,7 @@ class CharacteristicsLayout(TableLayout):
 
 
 AnyTableLayout = Annotated[
-    AccuracyLayout | SupplementaryLayout | TriggerLayout | CostLayout | CharacteristicsLayout,
+    AccuracyLayout | DifferenceLayout | SupplementaryLayout | TriggerLayout | CostLayout | CharacteristicsLayout,
     Field(discriminator="kind"),
 ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from trigger_activation.errors import UserError, suggest
@@ -10,9 +10,11 @@ from trigger_activation.plan.config import schema
 from trigger_activation.plan.config.schema import ENTRY_FOLDERS, Config
 from trigger_activation.plan.config.tables import (
     AccuracyTable,
+    AttackedTable,
     CharacteristicsTable,
     Column,
     ConceptFigure,
+    DifferenceTable,
     Figure,
     OneSlotTable,
     ParadigmFigure,
@@ -163,7 +165,7 @@ def _check_ensemble(
 
 
 def _check_table(config: Config, table: Table, file: Path) -> None:
-    if isinstance(table, AccuracyTable | CharacteristicsTable):
+    if isinstance(table, AttackedTable | CharacteristicsTable):
         for row in table.rows:
             _require(row, config.attacks, file, "rows", "attack")
     if isinstance(table, SupplementaryTable):
@@ -172,16 +174,18 @@ def _check_table(config: Config, table: Table, file: Path) -> None:
     _check_columns(config, table, table.columns, file)
 
 
-def _check_columns(config: Config, table: Table, columns: Iterable[Column], file: Path) -> None:
+def _check_columns(config: Config, table: Table, columns: Sequence[Column], file: Path) -> None:
     victims = {*_with_roles(config, config.paradigms), *config.victims}
     white_box = isinstance(table, SupplementaryTable) and any(row.white_box for row in table.rows)
+    if isinstance(table, DifferenceTable) and len(columns) < 2:
+        raise UserError(f"{file}: columns: a difference takes two defenses: list at least two")
     for column in columns:
         if white_box and column.preprocessing:
             raise UserError(
                 f"{file}: columns.preprocessing: white-box rows attack networks without preprocessing: remove the "
                 f"column {column.preprocessing}, or let rows with `knows: victim` attack it"
             )
-        if not isinstance(table, AccuracyTable) or table.surrogates != "standard":
+        if not isinstance(table, AttackedTable) or table.surrogates != "standard":
             _refuse_imported(config, column.victim, file, "columns.victim")
         _require(column.victim, victims, file, "columns.victim", "paradigm, role or victim")
         if column.preprocessing is not None:
@@ -236,4 +240,4 @@ def _check_experiment(config: Config, experiment: schema.Experiment, file: Path)
             raise UserError(f"{file}: tables.{name}.slots: this table shows one data set: give one entry")
         for row in selection.rows or []:
             _require(row, config.attacks, file, f"tables.{name}.rows", "attack")
-        _check_columns(config, table, selection.columns or [], file)
+        _check_columns(config, table, selection.columns or table.columns, file)

@@ -61,15 +61,28 @@ class OneSlotTable(TableBase):
         return self
 
 
-class AccuracyTable(OneSlotTable):
-    """Attacks by defenses; each cell an Eq. 7 mean."""
+class AttackedTable(OneSlotTable):
+    """Defenses under attacks; each cell an Eq. 7 mean."""
 
-    kind: Literal["accuracy"]
     rows: Distinct[str]
+    """Attacks."""
     surrogates: Surrogates = "standard"
     pairs: Pairs = "all"
     clean_row: bool = True
+    """Whether clean images come first."""
+
+
+class AccuracyTable(AttackedTable):
+    """Attacks by defenses."""
+
+    kind: Literal["accuracy"]
     mean_row: bool = False
+
+
+class DifferenceTable(AttackedTable):
+    """Every defense minus each before it, with intervals, by attacks."""
+
+    kind: Literal["difference"]
 
 
 class SupplementaryRow(StrictModel):
@@ -169,7 +182,8 @@ class CharacteristicsTable(TableBase):
 
 
 Table = Annotated[
-    AccuracyTable | SupplementaryTable | TriggerTable | CostTable | CharacteristicsTable, Field(discriminator="kind")
+    AccuracyTable | DifferenceTable | SupplementaryTable | TriggerTable | CostTable | CharacteristicsTable,
+    Field(discriminator="kind"),
 ]
 
 

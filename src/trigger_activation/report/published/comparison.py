@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from statistics import fmean
 
 from scipy import stats
@@ -20,6 +22,9 @@ from trigger_activation.report.published.verdicts import Judgement, in_print, ju
 from trigger_activation.report.published.wording import column_name
 from trigger_activation.report.tables.accuracy import statistics
 from trigger_activation.report.wording import listed
+from trigger_activation.science.evaluation.contrast import difference
+from trigger_activation.science.evaluation.results import PairMean, mean_over
+from trigger_activation.science.evaluation.uncertainty import Estimate
 
 PUBLISHED = "published"
 
@@ -28,8 +33,13 @@ PUBLISHED = "published"
 class Pair:
     """One cell, measured and published."""
 
-    measured: float
+    mean: PairMean
     published: float | None
+
+    @property
+    def measured(self) -> float:
+        """In percent."""
+        return self.mean.mean
 
     @property
     def difference(self) -> float | None:
@@ -55,6 +65,11 @@ class ComparedRow:
     def tau(self) -> float | None:
         """Kendall's rank correlation over the row."""
         return rank_correlation(self.pairs)
+
+    @property
+    def tau_range(self) -> tuple[float, float] | None:
+        """The least and the greatest that it may be, as far as the data can tell the columns apart."""
+        return rank_range(self.pairs)
 
 
 @dataclass(frozen=True)
@@ -165,13 +180,32 @@ def rank_correlation(pairs: Iterable[Pair]) -> float | None:
     return None if tau != tau else tau
 
 
+def rank_range(pairs: Sequence[Pair]) -> tuple[float, float] | None:
+    """Kendall's tau-b if each two columns whose difference has zero in its 95 % interval stood against the published
+    order, and if they stood in it; None where it is not defined."""
+    both = [(pair.mean, pair.published) for pair in pairs if pair.published is not None]
+    apart = [(one, other) for one, other in combinations(both, 2) if one[1] != other[1]]
+    if not apart:
+        return None
+    standing = [_standing(difference(one[0], other[0]), one[1] - other[1]) for one, other in apart]
+    scale = math.sqrt(math.comb(len(both), 2) * len(apart))
+    return (sum(standing) - standing.count(0)) / scale, (sum(standing) + standing.count(0)) / scale
+
+
+def _standing(found: Estimate, published: float) -> int:
+    """1 if two columns stand as they do in print, -1 if the other way round, 0 if the data cannot tell."""
+    if abs(found.mean) <= found.margin():
+        return 0
+    return 1 if (found.mean > 0) == (published > 0) else -1
+
+
 def _table(
     published: Published, name: str, layout: AccuracyLayout, papers: Sequence[InPrint], cells: Sequence[Cell]
 ) -> TableInPrint:
     (paper,) = papers
     number, width = layout.number, len(layout.columns)
     columns = [published_column(published, number, counterpart) for counterpart in paper.columns]
-    measured = [statistics(layout, cell).mean for cell in cells]
+    measured = [statistics(layout, cell) for cell in cells]
     rows = []
     for index, attack in enumerate(layout.rows):
         row = published_row(published, number, attack.attack)
@@ -209,7 +243,7 @@ def _mean_row(rows: Sequence[ComparedRow]) -> ComparedRow:
     for column in zip(*(row.pairs for row in rows), strict=True):
         published = [pair.published for pair in column if pair.published is not None]
         complete = len(published) == len(column)
-        pairs.append(Pair(fmean(pair.measured for pair in column), fmean(published) if complete else None))
+        pairs.append(Pair(mean_over([pair.mean for pair in column]), fmean(published) if complete else None))
     return ComparedRow(MEAN, MEAN, pairs)
 
 

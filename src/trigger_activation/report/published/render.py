@@ -73,6 +73,7 @@ def _environment() -> Environment:
         "signed": _signed,
         "pair": _pair,
         "number": _number,
+        "range": _range,
         "in_print": _in_print,
         "in_run": _in_run,
         "column": lambda column: escape_markdown(column_name(column)) if column else ABSENT,
@@ -99,6 +100,10 @@ def _signed(value: Any, key: str) -> str:
 
 def _number(value: float | None, decimals: int) -> str:
     return ABSENT if value is None else f"{value:.{decimals}f}"
+
+
+def _range(bounds: tuple[float, float] | None) -> str:
+    return "" if bounds is None else f" ({bounds[0]:.2f} to {bounds[1]:.2f})"
 
 
 def _pair(pair: Pair, decimals: int) -> str:

@@ -20,11 +20,12 @@ from trigger_activation.plan.layouts import (
     AnyTableLayout,
     CharacteristicsLayout,
     CostLayout,
+    DifferenceLayout,
     SupplementaryLayout,
     TriggerLayout,
 )
 from trigger_activation.report.narrowing import narrowed
-from trigger_activation.report.tables import accuracy, characteristics, cost, supplementary, trigger
+from trigger_activation.report.tables import accuracy, characteristics, cost, differences, supplementary, trigger
 from trigger_activation.report.tables.grid import Entry, Grid, render_grid
 from trigger_activation.science import sanity
 
@@ -47,6 +48,8 @@ def _grid(layout: AnyTableLayout, cells: Sequence[Content | None]) -> Grid:
     match layout:
         case AccuracyLayout():
             return accuracy.build(layout, narrowed(cells, Cell, NoneType))
+        case DifferenceLayout():
+            return differences.build(layout, narrowed(cells, Cell, NoneType))
         case SupplementaryLayout():
             return supplementary.build(layout, narrowed(cells, Cell, WhiteBoxStudy, InformedStudy, NoneType))
         case TriggerLayout():

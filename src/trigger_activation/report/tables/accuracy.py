@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from trigger_activation.plan.config.values import CLEAN
 from trigger_activation.plan.contents import Cell, Content
-from trigger_activation.plan.layouts import AccuracyLayout, ShownColumn
+from trigger_activation.plan.layouts import AccuracyLayout, AttackedLayout, ShownColumn
 from trigger_activation.report.tables.facts import (
     changed_parameters,
     column_seeds,
@@ -72,7 +72,7 @@ def headers(columns: Sequence[ShownColumn]) -> list[Header]:
     return [Header(column.label, column.group) for column in columns]
 
 
-def statistics(layout: AccuracyLayout, cell: Cell) -> PairMean:
+def statistics(layout: AttackedLayout, cell: Cell) -> PairMean:
     """The mean that the table prints, with its spread; the clean row has no pairs to choose from."""
     return cell.means["all" if cell.attack == CLEAN else layout.pairs]
 

@@ -61,18 +61,21 @@ class Entry:
     """A number, a verdict, or that it is missing."""
     decimals: int = 0
     deviation: float | None = None
-    """Sample standard deviation over seeds, or over repeats of a timing."""
+    """Sample standard deviation over seeds, or over repeats of a timing; of a difference, half of its interval."""
     mark: str = ""
-    """``best``, ``second`` or nothing."""
+    """``best``, ``second``, ``decided`` (of a difference: not zero) or nothing."""
     source: str | None = None
     """The path of the one cell that it is read from."""
     failed: bool = False
     """Whether that cell fails a sanity check."""
+    signed: bool = False
+    """Whether positive numbers have their sign, as differences do."""
 
     @property
     def text(self) -> str:
         """The verdict, or the number with the table's decimals."""
-        return self.value if isinstance(self.value, str) else f"{self.value:.{self.decimals}f}"
+        sign = "+" if self.signed else ""
+        return self.value if isinstance(self.value, str) else f"{self.value:{sign}.{self.decimals}f}"
 
     @property
     def spread(self) -> str | None:
