@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import importlib.resources
 import json
+import math
 import re
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import chdir
 from pathlib import Path
+
+import pandas as pd
 
 from trigger_activation.cli.replicate import Run, compared, since
 from trigger_activation.plan import Plan, build_plan, kinds
@@ -34,8 +37,11 @@ from trigger_activation.store.records import read_content
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 METHOD = ROOT / "docs/method.svg"
-EXPERIMENTS = ("workstation", "demo")
+TOLD = ("cifar10-small", "workstation", "demo")
+EXPERIMENTS = [name for name in TOLD if (ROOT / f"paper_tables/{name}/findings.json").exists()][:2]
 """Whose findings are told; the first leads."""
+DIFFERENCES = "supplementary_differences"
+"""The table of differences between defenses."""
 PART = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 Part = Callable[[], str | None]
 """Makes a part's text, or None where it cannot be made."""
@@ -56,7 +62,7 @@ AGAIN = "demo-again"
 """The experiment that is a second run of the demo."""
 ELSEWHERE = "637fd8f"
 """The commit whose demo has the same seeds and was made where numbers round otherwise."""
-LOOKED_AT = {"index.html": "page", "paper.pdf": "PDF", "comparison.md": "verdicts"}
+LOOKED_AT = {"index.html": "page", "paper.pdf": "PDF"}
 STYLE = """\
 text { font: 18px system-ui, sans-serif; fill: #1d1c1a; }
 .word { text-anchor: middle; }
@@ -130,13 +136,37 @@ def look() -> str:
 
 
 def caveats(config: Config) -> str:
-    """What the audit found, and what is left where the attacker has the network."""
+    """How sure the gain is, what the audit found, and what is left where the attacker has the network."""
     return "\n".join(
         [
+            f"- {_gain(config)}",
             f"- {findings(EXPERIMENTS[0]).audit[0]} [Audit](paper_tables/demo/audit.md).",
             f"- Transfer robustness is not robustness: {_white_box(config)} "
             "([Table S3](paper_tables/ablation/stronger.md)).",
         ]
+    )
+
+
+def _gain(config: Config) -> str:
+    """What triggers add between different architectures, and adversarial training beyond them."""
+    folders = (Path("paper_tables") / name for name in EXPERIMENTS)
+    folder = next(each for each in folders if (ROOT / each / f"{DIFFERENCES}.csv").exists())
+    protocol = config.protocols[config.experiments[folder.name].slots["A"]]
+    triggers = {role: protocol.roles[role] for role in ("fixed", "learnable")}
+    shown = pd.read_csv(ROOT / folder / f"{DIFFERENCES}.csv").query("attack == 'mifgsm'").set_index(["column", "minus"])
+
+    def told(left: str, right: str) -> str:
+        sign, (left, right) = (1, (left, right)) if (left, right) in shown.index else (-1, (right, left))
+        row = shown.loc[(left, right)]
+        margin = (row.interval_high - row.interval_low) / 2
+        return f"{sign * row.difference:+.1f}" + (f" ± {margin:.1f}" if math.isfinite(margin) else " (one seed)")
+
+    added = [f"{role} {told(trigger, 'none')}" for role, trigger in triggers.items()]
+    beyond = [told("at", trigger) for trigger in triggers.values()]
+    return (
+        f"What triggers add between architectures (`{folder.name}`, MI-FGSM, points, 95 % intervals): "
+        f"{', '.join(added)}; adversarial training is {listed(beyond)} above these "
+        f"([Table S7]({folder / DIFFERENCES}.md))."
     )
 
 
@@ -152,7 +182,7 @@ def _white_box(config: Config) -> str:
         told.append(f"{config.paradigms[paradigm].label} {left.mean:.0f} ± {over_images(left).margin():.0f} %")
     seeds = "one seed" if len(study.seeds) == 1 else f"{len(study.seeds)} seeds"
     data = config.datasets[config.protocols[protocol].dataset].label
-    return f"on {data} white-box AutoAttack leaves {listed(told)} (± over {study.images} images; {seeds})"
+    return f"on {data} white-box AutoAttack leaves {listed(told)} ({study.images} images, {seeds})"
 
 
 def coverage() -> str:
@@ -230,10 +260,10 @@ def size(config: Config, plan: Plan) -> str:
     run = RunTotals.model_validate(read_content(str(ROOT / kinds.RUN.path({"experiment": "demo"}))))
     minutes = sum(kind.cpu_seconds for kind in run.kinds) / 60
     return (
-        f"The demo trains {demo['checkpoint']} small networks, in {minutes:.0f} CPU minutes all told. The whole paper "
+        f"The demo trains {demo['checkpoint']} small networks in {minutes:.0f} CPU minutes. The whole paper "
         f"is declared too: {len(tables)} tables from {paper['checkpoint']} checkpoints, {paper['tae']} sets of "
-        f"adversarial examples and {paper['cell']} cells, about {round(hours, -2):,.0f} GPU hours. At that size "
-        "nothing has been run yet."
+        f"adversarial examples and {paper['cell']} cells, about {round(hours, -2):,.0f} GPU hours, "
+        "not run so far."
     )
 
 

@@ -74,8 +74,10 @@ class Entry:
     @property
     def text(self) -> str:
         """The verdict, or the number with the table's decimals."""
-        sign = "+" if self.signed else ""
-        return self.value if isinstance(self.value, str) else f"{self.value:{sign}.{self.decimals}f}"
+        if isinstance(self.value, str):
+            return self.value
+        rounded = round(self.value, self.decimals) + 0.0  # no negative zero
+        return f"{rounded:{'+' if self.signed else ''}.{self.decimals}f}"
 
     @property
     def spread(self) -> str | None:
