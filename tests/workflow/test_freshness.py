@@ -74,7 +74,7 @@ def test_changing_it_back_plans_nothing(copy: Project) -> None:
 @pytest.mark.engine
 def test_a_changed_label_plans_only_what_prints_it(copy: Project) -> None:
     copy.edit("config/attacks/gradient.yaml", "label: PGD", "label: PGD-20")
-    assert copy.planned() == {"table": 10, "figure": 4, "findings": 1, "comparison": 1, "metrics": 1, "page": 1, **PDF}
+    assert copy.planned() == {"table": 11, "figure": 4, "findings": 1, "comparison": 1, "metrics": 1, "page": 1, **PDF}
 
 
 def test_a_changed_published_number_plans_only_reports(copy: Project) -> None:
@@ -119,7 +119,7 @@ def test_complete_makes_every_artifact_from_committed_cells(copy: Project) -> No
     measured = {"cell": 43, "cost": 6, "trigger": 2, "flip": 1, "concept": 1, "theory": 1, "whitebox": 3}
     # The audit rests on config alone, so it is complete already.
     rendered = {
-        "table": 12,
+        "table": 13,
         "figure": 6,
         "findings": 1,
         "comparison": 1,
