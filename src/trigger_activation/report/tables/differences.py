@@ -22,6 +22,7 @@ from trigger_activation.report.tables.facts import (
     trained_elsewhere,
 )
 from trigger_activation.report.tables.grid import MISSING, Entry, Grid, Header, Row
+from trigger_activation.report.tables.intervals import interval
 from trigger_activation.science.evaluation.contrast import difference
 from trigger_activation.science.evaluation.uncertainty import Estimate
 from trigger_activation.science.sanity import explanation, failures
@@ -117,13 +118,10 @@ def _notes(layout: DifferenceLayout, shown: Sequence[Difference], cells: Sequenc
 
 
 def _record(shown: Difference) -> dict[str, Any]:
-    points = shown.points
-    low, high = (round(points.mean + side * points.margin(), 6) for side in (-1, 1))
     return {
         "attack": shown.left.attack,
-        "difference": round(points.mean, 6),
-        "interval_low": low if points.known else None,
-        "interval_high": high if points.known else None,
+        "difference": round(shown.points.mean, 6),
+        **interval(shown.points),
         "seeds": len(shown.left.seeds),
         "seeds_of_minus": len(shown.right.seeds),
         "images": shown.left.images,

@@ -7,6 +7,7 @@ from typing import Any
 
 from trigger_activation.science.evaluation.contrast import estimated, over_images
 from trigger_activation.science.evaluation.results import PairMean
+from trigger_activation.science.evaluation.uncertainty import Estimate
 
 RowMeans = Sequence[PairMean | None]
 """Means of one row; None where a cell is missing or has no pairs of the row's kind."""
@@ -14,14 +15,17 @@ RowMeans = Sequence[PairMean | None]
 
 def in_csv(found: PairMean) -> dict[str, Any]:
     """A mean with its uncertainty; no interval for a single seed, of whose spread nothing is known."""
-    estimate = estimated(found)
-    low, high = (round(estimate.mean + side * estimate.margin(), 6) for side in (-1, 1))
     return {
         "accuracy": found.mean,
         "standard_deviation": None if found.standard_deviation is None else round(found.standard_deviation, 6),
-        "interval_low": low if estimate.known else None,
-        "interval_high": high if estimate.known else None,
+        **interval(estimated(found)),
     }
+
+
+def interval(found: Estimate) -> dict[str, float | None]:
+    """The ends of a 95 % interval; None if nothing is known of the variance."""
+    low, high = (round(found.mean + side * found.margin(), 6) if found.known else None for side in (-1, 1))
+    return {"interval_low": low, "interval_high": high}
 
 
 def widest(rows: Sequence[RowMeans]) -> str:
