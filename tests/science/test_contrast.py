@@ -46,10 +46,17 @@ def test_other_numbers_of_seeds_are_compared_as_by_welch() -> None:
     assert (found.mean - found.margin(), found.mean + found.margin()) == pytest.approx((expected.low, expected.high))
 
 
+def test_a_difference_has_a_sign_only_if_its_interval_excludes_zero() -> None:
+    higher, lower, wavering = mean_of(60.0, 61.0, 62.0), mean_of(50.0, 51.0, 52.0), mean_of(41.0, 56.0, 71.0)
+    assert [difference(higher, lower).sign, difference(lower, higher).sign] == [1, -1]
+    assert difference(wavering, lower).sign == 0
+
+
 def test_a_single_seed_decides_nothing_by_itself() -> None:
     found = difference(mean_of(90.0), mean_of(10.0, 11.0))
     assert found.one_seed
     assert found.margin() == math.inf
+    assert found.sign == 0
     assert "unknown" in told(found)
 
 

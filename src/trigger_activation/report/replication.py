@@ -38,7 +38,7 @@ class Twin:
     @property
     def inside(self) -> bool:
         """Whether the difference is one that the two intervals together allow."""
-        return abs(self.difference.mean) <= self.difference.margin()
+        return self.difference.sign == 0
 
 
 @dataclass(frozen=True)

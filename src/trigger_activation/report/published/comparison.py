@@ -194,9 +194,7 @@ def rank_range(pairs: Sequence[Pair]) -> tuple[float, float] | None:
 
 def _standing(found: Estimate, published: float) -> int:
     """1 if two columns stand as they do in print, -1 if the other way round, 0 if the data cannot tell."""
-    if abs(found.mean) <= found.margin():
-        return 0
-    return 1 if (found.mean > 0) == (published > 0) else -1
+    return found.sign if published > 0 else -found.sign
 
 
 def _table(

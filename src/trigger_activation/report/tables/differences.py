@@ -92,7 +92,7 @@ def _entry(shown: Difference | None, decimals: int) -> Entry:
         points.mean,
         decimals,
         points.margin() if points.known else None,
-        "decided" if abs(points.mean) > points.margin() else "",
+        "decided" if points.sign else "",
         failed=bool(shown.failed),
         signed=True,
     )

@@ -24,15 +24,9 @@ def marked(row: Sequence[PairMean]) -> list[str]:
         row: means of cells over the same test images, unrounded.
     """
     ranked = sorted(row, key=lambda shown: -shown.mean)
-    best = list(takewhile(lambda shown: _as_good(ranked[0], shown), ranked))
+    best = list(takewhile(lambda shown: difference(ranked[0], shown).sign == 0, ranked))
     if len(row) > 1 and 4 * len(best) >= 3 * len(row):
         return [""] * len(row)
     lowest = best[-1].mean if best else math.inf
     second = ranked[len(best)].mean if len(best) < len(ranked) else None
     return ["best" if each.mean >= lowest else "second" if each.mean == second else "" for each in row]
-
-
-def _as_good(highest: PairMean, other: PairMean) -> bool:
-    """Whether a difference of zero lies inside the interval."""
-    found = difference(highest, other)
-    return found.mean <= found.margin()

@@ -72,6 +72,13 @@ class Estimate:
         quantile = float(special.stdtrit(self.variance.freedom, (1 + level) / 2))
         return quantile * math.sqrt(self.variance.value)
 
+    @property
+    def sign(self) -> int:
+        """Of the mean, if zero lies outside the 95 % interval, otherwise 0: the data cannot tell."""
+        if abs(self.mean) <= self.margin():
+            return 0
+        return 1 if self.mean > 0 else -1
+
 
 def scores(correct: NDArray[np.bool_], block: int) -> Scores:
     """What each block of images adds to the accuracy of each seed.
