@@ -302,6 +302,17 @@ class TestMatrices:
         assert {text.get_text() for text in rendered("demo", "matrices")[0].axes[0].texts} >= {"60", "80"}
         assert not any(text.get_text().isdigit() for text in rendered("paper", "matrices")[0].axes[0].texts)
 
+    @pytest.mark.parametrize("experiment", ["demo", "paper"])
+    def test_the_rules_of_groups_stay_clear_of_labels(self, experiment: str) -> None:
+        figure, _ = rendered(experiment, "matrices")
+        figure.dpi = 200  # as saved
+        FigureCanvasAgg(figure).draw()
+        axes, *_ = figure.axes
+        lowest = min(rule.get_window_extent().y0 for rule in axes.lines)
+        assert max(label.get_window_extent().y1 for label in axes.get_xticklabels()) < lowest
+        right = next(child for child in axes.child_axes if child.get_ylabel() == "surrogates")
+        assert overlapping([label.get_window_extent() for label in right.get_yticklabels()]) == 0
+
     def test_the_figure_reads_the_cells_of_the_table_and_no_others(self) -> None:
         for experiment in ("smoke", "demo", "cifar10-core", "paper"):
             table = planned(experiment, "table2").inputs
@@ -330,6 +341,10 @@ class TestTradeoff:
         alone = estimated_by_bars(mean_of(50.0, images=1.0))
         assert alone.seeds == (50, 50)
         assert alone.margin == pytest.approx(2.262, rel=1e-3)
+
+    def test_bars_end_where_accuracies_do(self) -> None:
+        assert estimated_by_bars(mean_of(1.0, 3.0, images=0.1)).interval[0] == 0
+        assert estimated_by_bars(mean_of(97.0, 99.0, images=0.1)).interval[1] == 100
 
     def test_families_are_told_apart(self) -> None:
         layout = planned("paper", "tradeoff").parameters

@@ -246,7 +246,7 @@ FIGURE = Kind(
     "figure",
     "paper_tables/{experiment}/{figure}.pdf",
     stage="run.stages.reports:make_figure",
-    version=3,
+    version=4,
     parameters=AnyFigureLayout,
     roles=("cells",),
     companions=(

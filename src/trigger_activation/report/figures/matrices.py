@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate, groupby, pairwise
 
 import numpy as np
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -28,8 +29,8 @@ LEGIBLE_VALUE, LEGIBLE_NAME = 0.16, 0.09
 """Inches that an entry must be wide for its value to be printed, and for its victim's name below it."""
 LABELS = 1.15, 1.35
 """Inches for labels beside the matrices, and above and below them, roughly: the layout engine solves for the rest."""
-LINE, PAD = 7.5, 3.0
-"""Points of a line of small text, and of the space around it."""
+PAD = 3.0
+"""Points of the space around text."""
 ACCURACY = Normalize(0, 100)
 COLOURS = "viridis"
 
@@ -58,7 +59,7 @@ class Arrangement:
     @property
     def height(self) -> float:
         """Of all matrices in inches; high enough for the surrogates' names."""
-        return self.upper[-1] * (0.115 if self.prints_values else 0.095)
+        return self.upper[-1] * (0.115 if self.prints_values else 0.105)
 
     @property
     def size(self) -> tuple[float, float]:
@@ -71,7 +72,7 @@ def build(layout: MatricesLayout, cells: Sequence[Cell]) -> tuple[Figure, str]:
     table = layout.table
     rows = [[matrix(cell) for cell in row] for row in rows_of(table, cells)]
     sheet = Arrangement(_edges([m.shape[1] for m in rows[0]]), _edges([row[0].shape[0] for row in rows]))
-    figure = Figure(figsize=sheet.size)
+    figure = Figure(figsize=sheet.size, dpi=rcParams["savefig.dpi"])  # Hinted text is as wide as its pixels let it.
     axes = figure.add_subplot(xlim=(0, sheet.left[-1] - GAP), ylim=(sheet.upper[-1] - GAP, 0))
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
@@ -128,12 +129,13 @@ def _name_columns(axes: Axes, columns: Sequence[ShownColumn], sheet: Arrangement
     width = 72 * sheet.entry_width * min(np.diff(sheet.left)) - PAD
     labels = [wrapped(column.label, width) for column in columns]
     if all(text_width(line) <= width for lines in labels for line in lines):
-        rotation, height = 0, LINE * max(map(len, labels))
+        rotation = 0
     else:
         labels = [[column.label] for column in columns]
-        rotation, height = 90, max(text_width(column.label) for column in columns)
+        rotation = 90
     axes.xaxis.tick_top()
     axes.set_xticks(_centres(sheet.left), ["\n".join(lines) for lines in labels], size=SMALL, rotation=rotation)
+    height = max(label.get_window_extent().height for label in axes.get_xticklabels()) * 72 / axes.figure.dpi
     above = axes.get_xaxis_transform() + ScaledTranslation(0, (height + 2 * PAD) / 72, axes.figure.dpi_scale_trans)
     for group, members in groupby(range(len(columns)), key=lambda position: columns[position].group):
         positions = list(members)

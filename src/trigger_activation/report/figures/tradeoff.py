@@ -39,8 +39,8 @@ class Estimate:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 %, over seeds and images; of a single seed over images alone."""
-        return self.mean - self.margin, self.mean + self.margin
+        """95 %, over seeds and images, of a single seed over images alone; as far as accuracies go."""
+        return max(0.0, self.mean - self.margin), min(100.0, self.mean + self.margin)
 
     @property
     def seeds(self) -> tuple[float, float]:
