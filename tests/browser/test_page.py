@@ -115,6 +115,15 @@ class TestPanel:
         assert any("attack.eps\n16/255" in text for text in lines)
         assert any("paradigm.class\ntrigger_learnable" in text for text in lines)
 
+    def test_it_tells_which_cells_a_mean_is_computed_from(self, opened: Open) -> None:
+        page = opened()
+        page.locator("#table8 tfoot td button").last.click()
+        panel = page.get_by_role("dialog", name="Mean, Ours (l) 32/255")
+        attacks = [path.split("/")[-2] for path in panel.locator("section a").all_inner_texts()]
+        assert attacks == ["pgd", "ifgsm", "mifgsm", "difgsm"]
+        assert panel.get_by_role("table").count() == len(attacks)
+        assert panel.get_by_text("Make it again").is_hidden()
+
     def test_the_file_that_it_links_to_is_the_cell(self, opened: Open, results_page: tuple[Plan, Path]) -> None:
         page = opened()
         page.locator("#table1 td button").first.click()

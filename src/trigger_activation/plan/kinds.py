@@ -237,7 +237,7 @@ TABLE = Kind(
     "table",
     "paper_tables/{experiment}/{table}.tex",
     stage="run.stages.tables:make_table",
-    version=5,
+    version=6,
     parameters=AnyTableLayout,
     roles=("cells",),
     companions=("paper_tables/{experiment}/{table}.csv", "paper_tables/{experiment}/{table}.md"),
@@ -305,7 +305,7 @@ PAGE = Kind(
     "page",
     "paper_tables/{experiment}/index.html",
     stage="run.stages.reports:make_page",
-    version=4,
+    version=5,
     parameters=recipes.PageParameters,
     roles=("findings", "tables", "figures", "cells", "run"),
 )

@@ -251,10 +251,10 @@ def _grid(table: PageTable, cells: Mapping[str, Document]) -> Grid:
 def _details(
     parameters: PageParameters, cells: Mapping[str, Document], tables: Iterable[TableOnPage], protocols: Iterable[Facts]
 ) -> list[Detail]:
-    """Of each cell that some entry of a table is read from."""
+    """Of each cell that some entry of a table is computed from."""
     labels = {name: label for protocol in protocols for name, label in protocol.networks.items()}
     limits = _limits(parameters.tables)
-    shown = dict.fromkeys(e.source for t in tables for row in t.grid.rows for e in row.entries if e.source)
+    shown = dict.fromkeys(path for t in tables for row in t.grid.rows for e in row.entries for path in e.sources)
     return [_detail(cells[path], parameters.behind[path], labels, limits.get(path)) for path in shown]
 
 

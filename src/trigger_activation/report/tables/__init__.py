@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from types import NoneType
 
@@ -64,7 +64,7 @@ def _checked(grid: Grid, layout: AnyTableLayout, cells: Sequence[Observed]) -> G
     """The table with a mark at each number whose cell fails a sanity check, and what that means."""
     if isinstance(layout, TriggerLayout | CostLayout):  # They show no accuracies, and several protocols.
         return grid
-    sources = {entry.source for row in grid.rows for entry in row.entries}
+    sources = {path for row in grid.rows for entry in row.entries for path in entry.sources}
     shown = [cell for cell in cells if cell.path in sources]
     limits = layout.protocol.sanity
     told = sanity.explanation((cell.evidence for cell in shown), limits)
@@ -75,8 +75,8 @@ def _checked(grid: Grid, layout: AnyTableLayout, cells: Sequence[Observed]) -> G
     return replace(grid, rows=rows, notes=[*grid.notes, told])
 
 
-def _doubted(entry: Entry, failing: Collection[str | None]) -> Entry:
-    return replace(entry, failed=entry.source in failing and not isinstance(entry.value, str))
+def _doubted(entry: Entry, failing: Set[str]) -> Entry:
+    return replace(entry, failed=not failing.isdisjoint(entry.sources) and not isinstance(entry.value, str))
 
 
 def render(layout: AnyTableLayout, cells: Sequence[Content | None]) -> dict[str, str]:

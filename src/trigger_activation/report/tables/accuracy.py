@@ -107,18 +107,22 @@ def value_row(label: str, shown: RowMeans, decimals: int, paths: Sequence[str | 
         if path is None:
             entries.append(Entry(MISSING))
         elif found is None:
-            entries.append(Entry("–", source=path))
+            entries.append(Entry("–", sources=(path,)))
         else:
-            entries.append(Entry(found.mean, decimals, found.standard_deviation, next(marks), path))
+            entries.append(Entry(found.mean, decimals, found.standard_deviation, next(marks), (path,)))
     return Row(label, entries)
 
 
 def _mean_row(layout: AccuracyLayout, rows: Sequence[Sequence[Cell | None]]) -> Row:
     """The mean over attacks of the unrounded cells; missing where one of them is."""
-    means = [_mean_of_all(_shown(layout, column)) for column in zip(*rows, strict=True)]
+    columns = list(zip(*rows, strict=True))
+    means = [_mean_of_all(_shown(layout, column)) for column in columns]
     marks = iter(marked([found for found in means if found is not None]))
     entries = [
-        Entry(MISSING) if found is None else Entry(found.mean, layout.decimals, None, next(marks)) for found in means
+        Entry(MISSING)
+        if found is None
+        else Entry(found.mean, layout.decimals, None, next(marks), tuple(cell.path for cell in column if cell))
+        for found, column in zip(means, columns, strict=True)
     ]
     return Row("Mean", entries, ruled=True, summary=True)
 

@@ -97,16 +97,16 @@ def _label(slots: Sequence[ShownProtocol], position: int) -> str:
 def _entries(cell: CostStudy | None, width: int, unit: int) -> list[Entry]:
     if cell is None:
         return [Entry(MISSING)] * width
-    training = significant(cell.training.seconds / unit, TRAINING_DIGITS, source=cell.path)
+    training = significant(cell.training.seconds / unit, TRAINING_DIGITS, (cell.path,))
     return [training, *(_timed(timing, cell.path) for timing in cell.timings)]
 
 
 def _timed(timing: BatchTiming, path: str) -> Entry:
     """Milliseconds to the last digit that their spread leaves certain: the first of the spread itself."""
     if timing.deviation == 0:
-        return significant(timing.milliseconds, source=path)
+        return significant(timing.milliseconds, sources=(path,))
     decimals = significant(timing.deviation, 1).decimals
-    return Entry(timing.milliseconds, decimals, timing.deviation, source=path)
+    return Entry(timing.milliseconds, decimals, timing.deviation, sources=(path,))
 
 
 def _measured(protocol: Facts, costs: Sequence[CostStudy]) -> str:

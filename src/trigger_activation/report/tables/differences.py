@@ -25,7 +25,7 @@ from trigger_activation.report.tables.grid import MISSING, Entry, Grid, Header, 
 from trigger_activation.report.tables.intervals import interval
 from trigger_activation.science.evaluation.contrast import difference
 from trigger_activation.science.evaluation.uncertainty import Estimate
-from trigger_activation.science.sanity import explanation, failures
+from trigger_activation.science.sanity import failures
 
 SPREAD = (
     "± is half of the 95 % interval of the difference over images and seeds, seed by seed where both sides have as many"
@@ -41,8 +41,6 @@ class Difference:
     left: Cell
     right: Cell
     points: Estimate
-    failed: Sequence[str]
-    """The sanity checks that one of its cells fails."""
 
 
 def build(layout: DifferenceLayout, cells: Sequence[Cell | None]) -> Grid:
@@ -59,7 +57,7 @@ def build(layout: DifferenceLayout, cells: Sequence[Cell | None]) -> Grid:
     return Grid(
         number=layout.number,
         title=titled(layout.title, layout.protocol),
-        notes=_notes(layout, [shown for row in rows for shown in row if shown], cells),
+        notes=_notes(layout, [shown for row in rows for shown in row if shown]),
         corner="Difference",
         headers=[Header(attack.label) for attack in layout.rows],
         rows=[
@@ -67,7 +65,7 @@ def build(layout: DifferenceLayout, cells: Sequence[Cell | None]) -> Grid:
             for (left, right), row in zip(pairs, rows, strict=True)
         ],
         records=[
-            {"column": layout.columns[left].name, "minus": layout.columns[right].name, **_record(shown)}
+            {"column": layout.columns[left].name, "minus": layout.columns[right].name, **_record(layout, shown)}
             for (left, right), row in zip(pairs, rows, strict=True)
             for shown in row
             if shown
@@ -79,9 +77,7 @@ def _difference(layout: DifferenceLayout, left: Cell | None, right: Cell | None)
     """Of two cells, if both are there."""
     if left is None or right is None:
         return None
-    points = difference(statistics(layout, left), statistics(layout, right))
-    failed = {check for cell in (left, right) for check in failures(cell.evidence, layout.protocol.sanity)}
-    return Difference(left, right, points, sorted(failed))
+    return Difference(left, right, difference(statistics(layout, left), statistics(layout, right)))
 
 
 def _entry(shown: Difference | None, decimals: int) -> Entry:
@@ -93,14 +89,13 @@ def _entry(shown: Difference | None, decimals: int) -> Entry:
         decimals,
         points.margin() if points.known else None,
         "decided" if points.sign else "",
-        failed=bool(shown.failed),
+        (shown.left.path, shown.right.path),
         signed=True,
     )
 
 
-def _notes(layout: DifferenceLayout, shown: Sequence[Difference], cells: Sequence[Cell | None]) -> list[str]:
+def _notes(layout: DifferenceLayout, shown: Sequence[Difference]) -> list[str]:
     alone = any(not one.points.known for one in shown)
-    told = explanation((cell.evidence for cell in cells if cell), layout.protocol.sanity)
     return [
         f"Points of accuracy, the first defense minus the second, in the mean over {PAIRS[layout.pairs]}; "
         f"{SURROGATES[layout.surrogates]}.",
@@ -113,11 +108,11 @@ def _notes(layout: DifferenceLayout, shown: Sequence[Difference], cells: Sequenc
         seeds_used(column_seeds(layout.columns), SPREAD),
         *([UNKNOWN] if alone else []),
         MARKS,
-        *([told] if told else []),
     ]
 
 
-def _record(shown: Difference) -> dict[str, Any]:
+def _record(layout: DifferenceLayout, shown: Difference) -> dict[str, Any]:
+    failed = {check for cell in (shown.left, shown.right) for check in failures(cell.evidence, layout.protocol.sanity)}
     return {
         "attack": shown.left.attack,
         "difference": round(shown.points.mean, 6),
@@ -125,5 +120,5 @@ def _record(shown: Difference) -> dict[str, Any]:
         "seeds": len(shown.left.seeds),
         "seeds_of_minus": len(shown.right.seeds),
         "images": shown.left.images,
-        "failed_checks": " ".join(shown.failed),
+        "failed_checks": " ".join(sorted(failed)),
     }

@@ -64,10 +64,10 @@ class Entry:
     """Sample standard deviation over seeds, or over repeats of a timing; of a difference, half of its interval."""
     mark: str = ""
     """``best``, ``second``, ``decided`` (of a difference: not zero) or nothing."""
-    source: str | None = None
-    """The path of the one cell that it is read from."""
+    sources: tuple[str, ...] = ()
+    """The paths of the cells that it is computed from."""
     failed: bool = False
-    """Whether that cell fails a sanity check."""
+    """Whether one of them fails a sanity check."""
     signed: bool = False
     """Whether positive numbers have their sign, as differences do."""
 
@@ -144,10 +144,10 @@ class Grid:
         return rules
 
 
-def significant(value: float, digits: int = 3, source: str | None = None) -> Entry:
+def significant(value: float, digits: int = 3, sources: tuple[str, ...] = ()) -> Entry:
     """A number with so many significant digits; none after the point where there are enough before it."""
     decimals = max(0, digits - 1 - math.floor(math.log10(value))) if value > 0 else digits - 1
-    return Entry(value, decimals, source=source)
+    return Entry(value, decimals, sources=sources)
 
 
 def escape_latex(text: str) -> str:

@@ -71,7 +71,7 @@ def _entry(layout: TriggerLayout, cell: TriggerStudy | None, network: str) -> En
         return Entry(MISSING)
     values = [SCALE * trigger.mean_square for trigger in cell.triggers if trigger.network == network]
     deviation = stdev(values) if len(values) > 1 else None
-    return Entry(mean(values), layout.decimals, deviation, source=cell.path)
+    return Entry(mean(values), layout.decimals, deviation, sources=(cell.path,))
 
 
 def _ruled(rows: Sequence[Row], sizes: Sequence[int]) -> list[Row]:

@@ -5,9 +5,9 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const panel = document.getElementById("panel");
 root.dataset.script = "";
 
-function element(name, text = "", properties = {}) {
+function element(name, content = "", properties = {}) {
   const made = Object.assign(document.createElement(name), properties);
-  made.append(text);
+  made.append(...[content].flat());
   return made;
 }
 
@@ -97,7 +97,7 @@ const slot = (name) => panel.querySelector(`[data-slot="${name}"]`);
 
 function tell(cell) {
   const table = cell.closest("table");
-  const detail = data.cells[cell.dataset.cell];
+  const behind = (cell.dataset.cells?.split(" ") ?? []).map((position) => data.cells[position]);
   const heading = table.querySelector(`th[data-column="${cell.cellIndex}"]`);
   const column = [heading.dataset.group, heading.textContent].filter(Boolean).join(" ");
   panel.querySelector("h2").textContent = `${cell.parentElement.cells[0].textContent}, ${column}`;
@@ -109,8 +109,11 @@ function tell(cell) {
   Object.assign(slot("link").querySelector("a"), { href: `#${cell.id}`, textContent: `#${cell.id}` });
   if (!panel.open) panel.showModal();
   panel.scrollTop = 0;
-  slot("behind").hidden = !detail;
-  if (detail) tellBehind(detail);
+  slot("several").hidden = behind.length < 2;
+  slot("behind").hidden = behind.length !== 1;
+  if (behind.length === 1) tellBehind(behind[0]);
+  else slot("cells").replaceChildren(...behind.map(source));
+  for (const box of panel.querySelectorAll(".scroller")) box.tabIndex = box.scrollWidth > box.clientWidth ? 0 : -1;
 }
 
 // The value with its deviation, without marks and what only screen readers are told.
@@ -118,6 +121,10 @@ function printed(text, part) {
   const own = [...part.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE).map((node) => node.data).join("");
   return text + own;
 }
+
+// One of several cells that a number is computed from: where it lies, and its means.
+const source = ({ path, sheets }) =>
+  element("section", [element("a", element("code", path), { href: `../../${path}` }), sheet(sheets[0])]);
 
 function tellBehind(detail) {
   slot("sheets").replaceChildren(...detail.sheets.map(sheet));
@@ -129,7 +136,6 @@ function tellBehind(detail) {
   slot("recipe").textContent = detail.recipe;
   const settings = [["Cell", detail.own], ...detail.behind.map((position) => data.settings[position])];
   slot("settings").replaceChildren(...settings.flatMap(([title, lines]) => [element("h4", title), list(lines)]));
-  for (const box of panel.querySelectorAll(".scroller")) box.tabIndex = box.scrollWidth > box.clientWidth ? 0 : -1;
 }
 
 function list(lines) {
@@ -149,9 +155,7 @@ function sheet({ caption, corner, columns, rows, percent }) {
     row.append(element("th", label, { scope: "row" }));
     for (const entry of entries) row.append(sheetCell(entry, percent, label));
   }
-  const scroller = element("div", "", { className: "scroller", role: "region", ariaLabel: caption });
-  scroller.append(table);
-  return scroller;
+  return element("div", table, { className: "scroller", role: "region", ariaLabel: caption });
 }
 
 function sheetCell(entry, percent, label) {
