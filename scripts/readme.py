@@ -240,7 +240,7 @@ def _change(protocol: str, victim: str, usual: str) -> list[str]:
         left, right = (_mean(protocol, surrogates, attack, name, pairs) for name in (victim, usual))
         found = difference(left, right, paired=surrogates != SAME)
         text = f"{found.mean:+.1f} ± {found.margin():.1f}".replace("-", "−")
-        told.append(f"**{text}**" if abs(found.mean) > found.margin() else text)
+        told.append(f"**{text}**" if found.sign else text)
     return told
 
 
