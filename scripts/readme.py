@@ -37,7 +37,7 @@ from trigger_activation.store.records import read_content
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 METHOD = ROOT / "docs/method.svg"
-TOLD = ("cifar10-small", "workstation", "demo")
+TOLD = ("cifar10-small", "cifar10-headline", "workstation", "demo")
 EXPERIMENTS = [name for name in TOLD if (ROOT / f"paper_tables/{name}/findings.json").exists()][:2]
 """Whose findings are told; the first leads."""
 DIFFERENCES = "supplementary_differences"
