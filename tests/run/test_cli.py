@@ -12,6 +12,7 @@ import pytest
 from tests.support.projects import ROOT, Project, one_sentence, shipped_plan, write_artifact
 from trigger_activation.cli import main
 from trigger_activation.cli.parser import parser
+from trigger_activation.plan.incomplete import without_missing
 from trigger_activation.store.environment import processor_name
 from trigger_activation.store.records import file_record, read_record, sidecar, write_record
 from trigger_activation.store.verification import origins
@@ -199,6 +200,23 @@ def test_what_is_stale_is_found(small: Project, capsys: Captured) -> None:
     small.replace("datasets/all.yaml", "train_per_class: 80", "train_per_class: 40")
     printed = lines(capsys, "verify", status=1)
     assert printed[0].startswith(f"{DATASET} is stale (its recipe changed: source.train_per_class 80 -> 40)")
+
+
+def test_a_table_without_some_cells_is_sound_until_another_is_there(project: Project, capsys: Captured) -> None:
+    plan, path = project.plan(), "paper_tables/smoke/table11.tex"
+    cell, another, *_ = plan[path].inputs["cells"]
+    write_artifact(plan, cell)
+    plan.artifacts[path] = without_missing(plan, plan[path], lambda one: one == cell)
+    write_artifact(plan, path)
+    assert lines(capsys, "verify", "smoke") == [
+        f"{path} is incomplete, as it says: some of its cells are not computed yet.",
+        "2 artifacts verified, 0 problems.",
+    ]
+    write_artifact(plan, another)
+    assert f"{path} is stale" in lines(capsys, "verify", "smoke", status=1)[0]
+    Path(cell).unlink()
+    Path(another).unlink()
+    assert f"{path} is stale" in lines(capsys, "verify", "smoke", status=1)[0]
 
 
 def test_predictions_of_another_recipe_are_found(small: Project, capsys: Captured) -> None:

@@ -26,7 +26,7 @@ from trigger_activation.store.environment import processor_name
 from trigger_activation.store.freshness import Freshness
 from trigger_activation.store.lock import RunLock
 from trigger_activation.store.records import is_json
-from trigger_activation.store.verification import audit, origins
+from trigger_activation.store.verification import audit, origins, rendered_without_cells
 
 UNBROKEN = 10_000
 """Width of what is no terminal."""
@@ -132,9 +132,13 @@ def verify_bytes(options: argparse.Namespace) -> int:
     """Audit everything that exists; exit 1 if something is damaged or stale."""
     plan, artifacts = _artifacts(options.experiment)
     freshness = Freshness(plan)
+    incomplete = rendered_without_cells(plan, artifacts, freshness)
+    artifacts = [plan[artifact.path] for artifact in artifacts]
     problems = [problem for artifact in artifacts for problem in audit(artifact, freshness)]
     for problem in problems:
         print(problem)
+    for path in incomplete:
+        print(f"{path} is incomplete, as it says: some of its cells are not computed yet.")
     present = sum(Path(path).exists() for artifact in artifacts for path in (artifact.path, *artifact.by_products))
     told = list(origins(artifacts))
     for sentence in told:

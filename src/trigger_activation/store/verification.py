@@ -8,13 +8,29 @@ from pathlib import Path
 from typing import TypeVar
 
 from trigger_activation.errors import UserError
-from trigger_activation.plan.graph import Artifact
-from trigger_activation.plan.kinds import RUN
+from trigger_activation.plan.graph import Artifact, Plan
+from trigger_activation.plan.incomplete import without_missing
+from trigger_activation.plan.kinds import RUN, TABLE
 from trigger_activation.store.documents import read_document
 from trigger_activation.store.freshness import Freshness, Status
 from trigger_activation.store.records import damaged_files, read_record
 
 T = TypeVar("T")
+
+
+def rendered_without_cells(plan: Plan, artifacts: Iterable[Artifact], freshness: Freshness) -> list[str]:
+    """Of the tables among artifacts, the paths of those that were rendered while cells were missing.
+
+    The plan takes each for the table of the cells that are there now, so that it is stale only if another one came.
+    """
+    found = []
+    for table in (artifact for artifact in artifacts if artifact.kind is TABLE):
+        record = _readable(read_record, table.path)
+        cells = table.inputs["cells"]
+        if record and record.parameters.get("missing") and any(freshness.verdict(cell).valid for cell in cells):
+            plan.artifacts[table.path] = without_missing(plan, table, lambda cell: freshness.verdict(cell).valid)
+            found.append(table.path)
+    return found
 
 
 def audit(artifact: Artifact, freshness: Freshness) -> list[str]:
